@@ -1,0 +1,104 @@
+//! Keyed columnar memory: a hash index from key to row number over growable columns.
+//!
+//! Look-ups go by hash, iteration always by row, so order is deterministic.
+//! An operator keeps one [`Keys`] per kind of thing it remembers and plain `Vec` columns beside it;
+//! row *i* of every column belongs to key *i*.
+
+use arrow::array::{Array, StringArray};
+use hashbrown::HashTable;
+
+/// Texts with a row number each, in the order they came.
+#[derive(Default)]
+pub struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    rows: HashTable<u32>,
+}
+
+impl Keys {
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The key of a row.
+    pub fn key(&self, row: u32) -> &str {
+        let row = row as usize;
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        // Only whole texts were ever appended.
+        std::str::from_utf8(&self.bytes[start..self.ends[row]]).unwrap_or_default()
+    }
+
+    /// The row of a key.
+    pub fn find(&self, key: &str) -> Option<u32> {
+        self.rows.find(hash(key), |row| self.key(*row) == key).copied()
+    }
+
+    /// The row of a key, appended if it is new; the answer says which.
+    pub fn row(&mut self, key: &str) -> (u32, bool) {
+        if let Some(row) = self.find(key) {
+            return (row, false);
+        }
+        assert!(self.ends.len() < u32::MAX as usize, "a shard holds fewer than 2^32 keys");
+        let row = self.ends.len() as u32;
+        self.bytes.extend_from_slice(key.as_bytes());
+        self.ends.push(self.bytes.len());
+        let (bytes, ends) = (&self.bytes, &self.ends);
+        self.rows.insert_unique(hash(key), row, |row| hash_at(bytes, ends, *row));
+        (row, true)
+    }
+
+    /// Every key, by row.
+    pub fn save(&self) -> StringArray {
+        StringArray::from_iter_values((0..self.len()).map(|row| self.key(row as u32)))
+    }
+
+    pub fn load(keys: &StringArray) -> Self {
+        let mut loaded = Keys::default();
+        for row in 0..keys.len() {
+            loaded.row(keys.value(row));
+        }
+        loaded
+    }
+
+    /// Bytes in use.
+    pub fn size(&self) -> usize {
+        self.bytes.capacity() + 8 * self.ends.capacity() + 5 * self.rows.capacity()
+    }
+}
+
+fn hash_at(bytes: &[u8], ends: &[usize], row: u32) -> u64 {
+    let row = row as usize;
+    let start = if row == 0 { 0 } else { ends[row - 1] };
+    hash_bytes(&bytes[start..ends[row]])
+}
+
+fn hash(key: &str) -> u64 {
+    hash_bytes(key.as_bytes())
+}
+
+/// A fixed, fast hash of bytes: the same in every process, so that nothing depends on a seed.
+/// Eight bytes at a time, multiply and fold.
+pub fn hash_bytes(bytes: &[u8]) -> u64 {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut state = K ^ bytes.len() as u64;
+    let mut chunks = bytes.chunks_exact(8);
+    for chunk in &mut chunks {
+        let mut word = [0; 8];
+        word.copy_from_slice(chunk);
+        state = fold(state ^ u64::from_le_bytes(word), K);
+    }
+    let mut last = [0; 8];
+    let rest = chunks.remainder();
+    last[..rest.len()].copy_from_slice(rest);
+    fold(state ^ u64::from_le_bytes(last), K)
+}
+
+fn fold(a: u64, b: u64) -> u64 {
+    let wide = u128::from(a) * u128::from(b);
+    (wide as u64) ^ ((wide >> 64) as u64)
+}

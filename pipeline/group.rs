@@ -94,6 +94,20 @@ impl Group {
         self.shards.insert(number, shard);
     }
 
+    /// A commit is known to be stored: the next one is built on it.
+    pub fn committed(&mut self, number: u32, cursor: Cursor, cursor_seq: u64) {
+        if let Some(shard) = self.shards.get_mut(&number) {
+            shard.cursor = Cursor { sent: 0, until: 0, ..cursor };
+            shard.cursor_seq = cursor_seq;
+        }
+    }
+
+    /// Another worker owns this shard now; it has our history.
+    pub fn release(&mut self, number: u32) {
+        self.shards.remove(&number);
+        self.memories.close(number);
+    }
+
     /// The subjects to read, and after which sequence.
     pub fn reads(&self) -> (Vec<String>, u64) {
         let shape = self.stage.shape;

@@ -12,6 +12,7 @@ use recoup_operators::{LoadError, Operator};
 
 use crate::compile::{Act, Stage};
 use crate::narrow::{self, Guilty};
+use crate::stages::REFERENCES;
 
 /// Rows that a shard says of one relation.
 pub struct Said {
@@ -85,6 +86,11 @@ impl Stage {
         if let Some(slot) = self.slots.get(name) {
             slot.set(shaped(rows, slot.schema()));
         }
+    }
+
+    /// The reference tables as they stand.
+    pub fn references(&self) -> Vec<(String, RecordBatch)> {
+        REFERENCES.iter().map(|(name, _)| (name.to_string(), self.slots[*name].get())).collect()
     }
 
     /// One step: the facts of one or more shards, sorted by shard and, within one, by place in the

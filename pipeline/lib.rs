@@ -1,1 +1,3 @@
-//! stub
+//! Where it touches the world.
+
+pub mod serve;

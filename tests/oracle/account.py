@@ -39,8 +39,8 @@ class Loan:
         self.borrower = None
         self.reports = {}
         self.movements = {}
-        # payment_id → the id of the reversal that undoes it
-        self.undone_by = {}
+        # the reason of each movement that was refused for what it undoes
+        self.refused = {}
         # what the last fold found
         self.owed = None
         self.booked = {}
@@ -55,79 +55,100 @@ class Loan:
         return max(self.reports.values(), key=lambda report: (report.at, report.id))
 
     def take(self, fact):
-        """Keeps a fact. Answers whether it changed anything, and the refused facts and reasons."""
+        """Keeps a fact. Answers whether it changed anything, and the copy that it replaced."""
         if self.known and fact.lender is not None and fact.lender != self.lender:
             raise Refused("foreign_loan", fact.lender)
         kept = self.reports if fact.kind == "report" else self.movements
         twin = kept.get(fact.id)
-        if twin is not None:
-            if twin.digest == fact.digest:
-                return False, []
-            loser = fact if twin.digest > fact.digest else twin
-            if loser is fact:
-                raise Refused("conflict", fact.lender)
-            kept[fact.id] = fact
-            return True, [(twin, "conflict")]
-        refused = []
-        if fact.kind == "reversal":
-            self._check_reversal(fact)
-            self.undone_by[fact.reverses] = fact.id
-        if fact.kind == "payment":
-            refused = self._check_waiting_reversal(fact)
+        if twin is not None and twin.digest == fact.digest:
+            return False, None
+        if twin is not None and twin.digest > fact.digest:
+            raise Refused("conflict", fact.lender)
         kept[fact.id] = fact
-        if fact.kind == "report" and self.lender is None:
+        if self.lender is None and fact.kind == "report":
             self.lender, self.borrower = fact.lender, fact.borrower
-        return True, refused
+        return True, twin
 
-    def _check_reversal(self, fact):
-        if fact.reverses in self.undone_by:
-            raise Refused("already_reversed", fact.lender)
-        payment = self.movements.get(fact.reverses)
-        if payment is not None and payment.amount != -fact.amount:
-            raise Refused("reversal_amount", fact.lender)
+    def judge(self):
+        """Which movements stand, and which reversals are newly refused, with the reason.
 
-    def _check_waiting_reversal(self, payment):
-        """A reversal that came before its payment is judged when the payment comes."""
-        reversal = self.movements.get(self.undone_by.get(payment.id))
-        if reversal is None or reversal.amount == -payment.amount:
-            return []
-        del self.movements[reversal.id]
-        del self.undone_by[payment.id]
-        return [(reversal, "reversal_amount")]
+        A reversal whose payment is unknown waits. Of several that undo one payment, the first in
+        business order does; so it does not matter which of them arrived first.
+        """
+        stand = [move for move in self.movements.values() if move.kind == "payment"]
+        reasons, undone = {}, set()
+        for move in sorted(self.movements.values(), key=lambda move: (move.at, move.id)):
+            if move.kind == "payment" or move.reverses not in self.movements:
+                continue
+            payment = self.movements[move.reverses]
+            if payment.kind != "payment":
+                reasons[move.id] = "reversal_target"
+            elif payment.amount != -move.amount:
+                reasons[move.id] = "reversal_amount"
+            elif payment.id in undone:
+                reasons[move.id] = "already_reversed"
+            else:
+                undone.add(payment.id)
+                stand.append(move)
+        fresh = [
+            (self.movements[id_], reason)
+            for id_, reason in reasons.items() if self.refused.get(id_) != reason
+        ]
+        self.refused = reasons
+        return stand, fresh
 
     def fold(self):
-        """What is owed, and what each movement booked, from nothing."""
+        """What is owed, and what each movement booked, from nothing. Answers fresh refusals."""
+        stand, fresh = self.judge()
+        stand.sort(key=self.place)
         reports = sorted(self.reports.values(), key=lambda report: (report.at, report.id))
-        moves = sorted(self.movements.values(), key=lambda move: (move.at, move.id))
-        moves = [m for m in moves if m.kind == "payment" or m.reverses in self.movements]
         self.booked = {}
-        for move in moves:
-            if move.at <= reports[0].at:
-                self.booked[move.id] = Booked((0,) * 5, move.amount)
+        early = [move for move in stand if self.place(move)[0] <= reports[0].at]
+        for move in early:
+            self.booked[move.id] = Booked((0,) * 5, move.amount)
         for index, report in enumerate(reports):
-            last = index + 1 == len(reports)
-            until = None if last else reports[index + 1].at
-            since = [m for m in moves if report.at < m.at and (last or m.at <= until)]
-            self.owed = self._segment(report.owed, since)
+            until = reports[index + 1].at if index + 1 < len(reports) else float("inf")
+            since = [move for move in stand if report.at < self.place(move)[0] <= until]
+            state = (report.owed, 0)
+            for count, move in enumerate(since, 1):
+                before, state = state, self.walk(report.owed, since[:count])
+                self.booked[move.id] = self.difference(move, since[:count], before, state)
+            self.owed = state[0]
+        return fresh
 
-    def _segment(self, debt, moves):
-        """Fills one report's debt with the movements between it and the next report."""
-        paid = 0
-        here = set()
+    def place(self, move):
+        """Business order. A reversal dated before its payment takes effect right after it."""
+        if move.kind == "reversal":
+            payment = self.movements[move.reverses]
+            if (move.at, move.id) < (payment.at, payment.id):
+                return (payment.at, payment.id, move.id)
+        return (move.at, move.id, "")
+
+    def walk(self, debt, moves):
+        """What is left of a report's debt, and over, after these movements.
+
+        A payment and its reversal, both here, are as if neither had come. A reversal whose
+        payment an earlier report has taken into account gives back what that payment booked.
+        """
+        here = {move.id for move in moves}
+        undone = {move.reverses for move in moves if move.reverses in here}
+        paid, over = 0, 0
         for move in moves:
-            if move.kind == "reversal" and move.reverses not in here \
-                    and move.reverses in self.booked:
-                # Its payment is in what an earlier report said: give back what that booked,
-                # and go on from the debt as it then stands.
-                back = self.booked[move.reverses]
-                self.booked[move.id] = Booked(
-                    tuple(-part for part in back.parts), -back.before_report
-                )
-                left = minus(debt, fill(debt, paid)[:4])
-                debt = tuple(a + b for a, b in zip(left, back.parts[:4]))
-                paid, here = 0, set()
+            if move.id in undone or move.reverses in undone:
                 continue
-            here.add(move.id)
-            before, paid = fill(debt, paid), paid + move.amount
-            self.booked[move.id] = Booked(minus(fill(debt, paid), before))
-        return minus(debt, fill(debt, paid)[:4])
+            if move.kind == "payment":
+                paid += move.amount
+                continue
+            back = self.booked[move.reverses].parts
+            filled = fill(debt, paid)
+            debt = tuple(a - b + c for a, b, c in zip(debt, filled, back))
+            paid, over = 0, over + filled[4] - back[4]
+        filled = fill(debt, paid)
+        return minus(debt, filled[:4]), over + filled[4]
+
+    def difference(self, move, moves, before, after):
+        """A movement books the difference that it makes."""
+        parts = (*minus(before[0], after[0]), after[1] - before[1])
+        if move.kind == "reversal" and move.reverses not in {other.id for other in moves}:
+            return Booked(parts, -self.booked[move.reverses].before_report)
+        return Booked(parts)

@@ -59,27 +59,24 @@ class Book:
     def take(self, fact):
         loan = self.loans.setdefault(fact.loan, Loan(fact.loan))
         new = not loan.known
-        changed, refused = loan.take(fact)
-        for loser, reason in refused:
-            self.refuse(loser.lender, reason)
+        changed, twin = loan.take(fact)
+        if twin is not None:
+            self.refuse(twin.lender, "conflict")
         if not changed or not loan.known:
             return
         if not new:
             self.letter(loan, fact)
             return
         # The loan appears: its own report comes first, then the movements that waited for it.
-        waiting, loan.movements, loan.undone_by = loan.movements, {}, {}
+        waiting, loan.movements = loan.movements, {}
         self.cases[self.case_key(loan)].append(loan)
         self.letter(loan, fact)
         for movement in waiting.values():
             try:
-                _, refused = loan.take(movement)
+                loan.take(movement)
+                self.letter(loan, movement)
             except Refused as no:
                 self.refuse(no.lender, no.reason)
-                continue
-            for loser, reason in refused:
-                self.refuse(loser.lender, reason)
-            self.letter(loan, movement)
 
     def refuse(self, lender, reason):
         self.refused[(lender or "", reason)] += 1
@@ -89,7 +86,8 @@ class Book:
 
     def letter(self, loan, fact):
         """One fact about a known loan: fold, price, decide, attribute."""
-        loan.fold()
+        for reversal, reason in loan.fold():
+            self.refuse(reversal.lender, reason)
         terms = Terms(loan, fact.at // 86_400_000_000)
         terms.price = self.market.price(terms)
         self.terms[loan.loan_id] = terms
@@ -219,11 +217,7 @@ def statement_rows(book):
 def suspense_rows(book):
     for loan in book.loans.values():
         if not loan.known and loan.movements:
-            # A reversal whose payment nobody has seen books nothing.
-            sums = [
-                m.amount for m in loan.movements.values()
-                if m.kind == "payment" or m.reverses in loan.movements
-            ]
+            sums = [movement.amount for movement in loan.movements.values()]
             yield loan.loan_id, len(sums), money(sum(sums))
 
 

@@ -10,6 +10,7 @@
 //!
 //! Every verb is listed once, in [`ALL`]; being listed registers, documents, tests and benches it.
 
+pub mod account;
 pub mod facts;
 pub mod memory;
 pub mod rules;
@@ -75,7 +76,14 @@ pub struct Verb {
 }
 
 /// Every operator there is.
-pub const ALL: &[Verb] = &[];
+pub const ALL: &[Verb] = &[
+    account::ACCOUNT,
+];
 
-pub fn demand() -> SchemaRef { facts::ticked() }
-pub fn quotas() -> SchemaRef { facts::ticked() }
+pub fn demand() -> SchemaRef {
+    facts::ticked()
+}
+
+pub fn quotas() -> SchemaRef {
+    facts::ticked()
+}

@@ -1,1 +1,8 @@
-//! stub
+//! Where recoup touches the world: the command line, the log, the loop, the clock, the settings.
+//!
+//! What the business does is in `operators/`, what flows where in `sql/`. This room awaits, logs,
+//! counts and reads settings; it decides nothing about loans or money.
+
+pub mod limits;
+pub mod log;
+pub mod settings;

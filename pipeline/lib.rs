@@ -3,6 +3,8 @@
 //! What the business does is in `operators/`, what flows where in `sql/`. This room awaits, logs,
 //! counts and reads settings; it decides nothing about loans or money.
 
+pub mod ipc;
 pub mod limits;
 pub mod log;
+pub mod post;
 pub mod settings;

@@ -10,7 +10,9 @@ pub fn serialize<S: Serializer>(cents: &i64, out: S) -> Result<S::Ok, S::Error> 
 pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<i64, D::Error> {
     let text = String::deserialize(input)?;
     parse(&text).ok_or_else(|| {
-        D::Error::custom(format!("\"{text}\" is not an amount with two decimals, such as \"10.00\""))
+        D::Error::custom(format!(
+            "\"{text}\" is not an amount with two decimals, such as \"10.00\""
+        ))
     })
 }
 

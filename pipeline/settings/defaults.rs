@@ -1,8 +1,8 @@
 //! The default of every setting: what `deploy/settings.toml` shows, held equal by a test.
 
 use super::{
-    Broker, CaseUnit, Dispatch, KeyFile, Level, Loan, LoanIdentity, LogFormat, LogLines, MetricsRoom,
-    Serve, Settle, Shards, Snapshots, Step,
+    Broker, CaseUnit, Dispatch, KeyFile, Level, Loan, LoanIdentity, LogFormat, LogLines,
+    MetricsRoom, Serve, Settle, Shards, Snapshots, Step,
 };
 
 impl Default for Broker {

@@ -93,9 +93,8 @@ fn known(defaults: &Table, section: &str, key: Option<&str>) -> Result<(), Strin
         return Ok(());
     }
     // The key may stand in another section.
-    if let Some((other, _)) = defaults
-        .iter()
-        .find(|(_, keys)| keys.as_table().is_some_and(|keys| keys.contains_key(key)))
+    if let Some((other, _)) =
+        defaults.iter().find(|(_, keys)| keys.as_table().is_some_and(|keys| keys.contains_key(key)))
     {
         return Err(format!("there is no key {section}.{key}; did you mean {other}.{key}?"));
     }
@@ -184,9 +183,9 @@ fn from_set(
 ) {
     for one in set {
         let place = format!("--set {one}");
-        let parts = one
-            .split_once('=')
-            .and_then(|(path, text)| path.split_once('.').map(|(section, key)| (section, key, text)));
+        let parts = one.split_once('=').and_then(|(path, text)| {
+            path.split_once('.').map(|(section, key)| (section, key, text))
+        });
         let Some((section, key, text)) = parts else {
             mistakes.push(mistake(place, "expected section.key=value".into()));
             continue;

@@ -25,7 +25,8 @@ fn shipped_file_shows_the_defaults() {
 
 #[test]
 fn later_layers_win() {
-    let file = "[dispatch]\nvalue_min = \"1.00\"\nswitch_margin = \"2.50\"\n[log]\nlevel = \"warn\"\n";
+    let file =
+        "[dispatch]\nvalue_min = \"1.00\"\nswitch_margin = \"2.50\"\n[log]\nlevel = \"warn\"\n";
     let environment = [("RECOUP_DISPATCH_VALUE_MIN", "3.00"), ("RECOUP_SHARDS_COUNT", "64")];
     let settings =
         read(file, &environment, &["shards.count=16", "borrower.person_joins=true"]).expect("fit");
@@ -48,7 +49,12 @@ fn mistakes_name_their_place_and_the_nearest_name() {
             &["recoup.toml:2: there is no key dispatch.value_mim; did you mean \
                dispatch.value_min?"],
         ),
-        ("\n[brocker]\n", &[], &[], &["recoup.toml:2: there is no section [brocker]; did you mean broker?"]),
+        (
+            "\n[brocker]\n",
+            &[],
+            &[],
+            &["recoup.toml:2: there is no section [brocker]; did you mean broker?"],
+        ),
         (
             "[shards]\ncount = \"eight\"\n",
             &[],
@@ -111,7 +117,10 @@ fn mistakes_name_their_place_and_the_nearest_name() {
         ),
     ];
     for (file, environment, set, expected) in cases {
-        assert_eq!(read(file, environment, set), Err(expected.iter().map(|t| t.to_string()).collect()));
+        assert_eq!(
+            read(file, environment, set),
+            Err(expected.iter().map(|t| t.to_string()).collect())
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{FILE, Settings, SettingsError, Sources, check};
+use super::{Settings, SettingsError, Sources, check};
 
 /// Variables that start like a setting and are none.
 const NOT_SETTINGS: [&str; 2] = ["RECOUP_KEY", "RECOUP_SETTINGS"];
@@ -213,10 +213,4 @@ fn typed(defaults: &Table, section: &str, key: &str, text: &str) -> Result<Value
         }
         _ => Ok(Value::String(text.into())),
     }
-}
-
-/// The file that applies where nobody names one.
-pub fn default_file() -> Option<&'static Path> {
-    let file = Path::new(FILE);
-    file.is_file().then_some(file)
 }

@@ -1,0 +1,1 @@
+//! Standings read from a log that holds cursors and refusals.

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::commit::{Outcome, commit_group};
+use crate::commit::{Backoff, Outcome, commit_group};
 use crate::group::{Diverged, Group};
 use crate::log::{Log, LogError, ReadLimit, Reader};
 
@@ -64,7 +64,7 @@ pub fn turn(
         }
         let cursors: Vec<_> = step.commits.iter().map(|one| one.cursor.clone()).collect();
         let stream = group.stage.shape.writes;
-        let outcomes = waiting.wait(commit_group(log, stream, step.commits))?;
+        let outcomes = waiting.wait(commit_group(log, stream, step.commits, &Backoff))?;
         for (cursor, (shard, outcome)) in cursors.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Stored { cursor_seq } => {
@@ -74,6 +74,11 @@ pub fn turn(
                 Outcome::Fenced => {
                     turn.fenced += 1;
                     group.release(shard);
+                }
+                Outcome::Lost(what) => return Err(LogError::Lost(what).into()),
+                Outcome::TooLarge => {
+                    let what = format!("a message of {stream}");
+                    return Err(LogError::TooLarge { what, limit: log.payload_max() }.into());
                 }
             }
         }

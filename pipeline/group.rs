@@ -66,6 +66,8 @@ pub struct Group {
     /// The most bytes of messages that one step takes.
     pub step_bytes_max: usize,
     decoder: Decoder,
+    /// The parts of a reference version whose last part has not been read yet.
+    parts: Vec<RecordBatch>,
 }
 
 /// What one step gave.
@@ -86,6 +88,7 @@ impl Group {
             payload_max: 900 * 1024,
             step_bytes_max: 16 * 1024 * 1024,
             decoder,
+            parts: vec![],
         }
     }
 
@@ -97,7 +100,7 @@ impl Group {
     /// A commit is known to be stored: the next one is built on it.
     pub fn committed(&mut self, number: u32, cursor: Cursor, cursor_seq: u64) {
         if let Some(shard) = self.shards.get_mut(&number) {
-            shard.cursor = Cursor { sent: 0, until: 0, ..cursor };
+            shard.cursor = cursor;
             shard.cursor_seq = cursor_seq;
         }
     }
@@ -161,6 +164,11 @@ impl Group {
 
     /// One step over messages that [`Group::cut`] left together.
     pub fn step(&mut self, messages: &[Message]) -> Result<Step, Diverged> {
+        if let [message] = messages
+            && !self.whole(message)
+        {
+            return Ok(Step { commits: vec![], rows: 0 });
+        }
         let mut last: BTreeMap<u32, &Message> = BTreeMap::new();
         let (facts, heard) = match messages {
             [message] if self.heard(message).is_some() => self.hear(message, &mut last),
@@ -223,12 +231,15 @@ impl Group {
             input_digest: cursor::digest(message),
             said: total,
             program: self.stage.program,
-            ..shard.cursor.clone()
+            sent: 0,
+            until: 0,
+            input_created: shard.cursor.input_created,
         };
         Ok(Some(ShardCommit {
             shard: number,
             cursor_subject: cursor::subject(shape.writes, shape.name, number),
             expects: shard.cursor_seq,
+            from: shard.cursor.clone(),
             cursor,
             said: outgoing,
         }))
@@ -238,6 +249,21 @@ impl Group {
     fn heard(&self, message: &Message) -> Option<&'static str> {
         let relation = message.subject.rsplit('.').next()?;
         self.stage.shape.hears.iter().find(|name| **name == relation).copied()
+    }
+
+    /// Keeps the rows of a fact that all hear; whether it is whole now. The parts of a version are
+    /// one atomic batch, and no cursor stands between them.
+    fn whole(&mut self, message: &Message) -> bool {
+        if self.heard(message).is_none() {
+            return true;
+        }
+        let part = message.headers.iter().find(|(name, _)| name == "Recoup-Part");
+        let (at, of) = part.and_then(|(_, part)| part.split_once('/')).unwrap_or(("1", "1"));
+        if at == "1" {
+            self.parts.clear();
+        }
+        self.parts.extend(rows::decode(&message.payload).unwrap_or_default());
+        at == of
     }
 
     fn shard_of(&self, message: &Message) -> Option<u32> {
@@ -277,10 +303,10 @@ impl Group {
     ) -> (RecordBatch, Vec<Said>) {
         let takes = (self.stage.shape.takes)();
         let Some(name) = self.heard(message) else { return (RecordBatch::new_empty(takes), vec![]) };
-        let batches = rows::decode(&message.payload).unwrap_or_default();
-        let Some(rows) = batches.into_iter().next() else {
-            return (RecordBatch::new_empty(takes), vec![]);
-        };
+        let parts = std::mem::take(&mut self.parts);
+        let Some(first) = parts.first() else { return (RecordBatch::new_empty(takes), vec![]) };
+        let rows = concat_batches(&first.schema(), &parts);
+        let rows = rows.unwrap_or_else(|_| first.clone());
         self.stage.refer(name, &rows);
         let mut said = vec![];
         let mut listeners = vec![];

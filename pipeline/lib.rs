@@ -5,6 +5,8 @@
 
 pub mod batch;
 pub mod cli;
+pub mod commit;
+pub mod cursor;
 pub mod decoder;
 pub mod doctor;
 pub mod drive;

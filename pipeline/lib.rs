@@ -1,1 +1,6 @@
-//! stub
+//! Where it touches the world.
+
+pub mod commit;
+pub mod cursor;
+pub mod log;
+pub mod server;

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod post;
 pub mod rows;
 pub mod serve;
+pub mod server;
 pub mod settings;
 pub mod snapshot;
 pub mod status;

@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::decode::{Format, Part, decode};
 use recoup_operators::facts;
-use recoup_sql::{Dialect, shaped};
+use recoup_sql::{Dialect, Mistake, Source, shaped};
 
 use crate::log::Message;
 use crate::rows;
@@ -29,6 +29,22 @@ pub const SOURCE: &str = "Recoup-Source";
 pub const ROW: &str = "Recoup-Row";
 
 impl Decoder {
+    /// Compiles dialects; the name of a file without its ending says whose it is.
+    pub fn compile(sources: &[Source]) -> Result<Self, Vec<Mistake>> {
+        let mut dialects = BTreeMap::new();
+        let mut mistakes = vec![];
+        for source in sources {
+            match Dialect::compile(source) {
+                Ok(dialect) => {
+                    let name = source.name.trim_end_matches(".sql");
+                    dialects.insert(name.to_string(), dialect);
+                }
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        if mistakes.is_empty() { Ok(Decoder { dialects }) } else { Err(mistakes) }
+    }
+
     /// The rows of a message for a shard, with the columns that the stage takes.
     pub fn rows(&self, message: &Message, shard: u32, takes: &SchemaRef) -> Vec<RecordBatch> {
         if message.subject.starts_with("intake.") {

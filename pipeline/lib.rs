@@ -16,6 +16,7 @@ pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod post;
+pub mod program;
 pub mod rows;
 pub mod serve;
 pub mod server;

@@ -11,9 +11,11 @@
 //! Every verb is listed once, in [`ALL`]; being listed registers, documents, tests and benches it.
 
 pub mod account;
+pub mod close;
 pub mod facts;
 pub mod memory;
 pub mod rules;
+pub mod settle;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -78,6 +80,8 @@ pub struct Verb {
 /// Every operator there is.
 pub const ALL: &[Verb] = &[
     account::ACCOUNT,
+    settle::SETTLE,
+    close::CLOSE,
 ];
 
 pub fn demand() -> SchemaRef {

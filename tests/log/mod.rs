@@ -1,8 +1,8 @@
 //! The log's promises, kept by every log.
 //!
-//! [`contract`] is what any log keeps, [`commits`] what commits over it keep, also where answers are
-//! lost and reads are stale ([`faulty`]). [`broker`] is about a real server: restarts, streams that
-//! are not fit, history that was cut.
+//! [`contract`] is what any log keeps, [`commits`] what commits over it keep, also where answers
+//! are lost and reads are stale ([`faulty`]). [`broker`] is about a real server: restarts, streams
+//! that are not fit, history that was cut.
 
 mod broker;
 mod commits;

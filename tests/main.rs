@@ -1,3 +1,4 @@
-//! Every integration test, in one binary: linking the engine once is enough.
+//! Every test that needs more than one room. One binary, so that the engine is linked once.
 
+mod log;
 mod serve;

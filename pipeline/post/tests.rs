@@ -37,61 +37,70 @@ fn the_same_rows_have_the_same_digest() {
     assert_ne!(one, digest("province,product,idx\n44,cash,1.06\n"));
 }
 
+/// A table, its file, and what is wrong with it.
+const BROKEN: [(&str, &str, &[&str]); 7] = [
+    (
+        "curves",
+        "",
+        &["f.csv:0: there is no table \"curves\"; there are curve, market, agencies, desks, \
+           contracts"],
+    ),
+    ("market", "province,idx\n", &["f.csv:1: column product is missing"]),
+    ("market", "province,product,idx,idx\n", &["f.csv:1: column idx appears twice"]),
+    (
+        "market",
+        "province,product,idx\n44,cash,-1\n44,cash\n44,,1\n44,cash,1.00001\n",
+        &[
+            "f.csv:2: idx \"-1\": expected a decimal from 0 to 100, at most 4 digits",
+            "f.csv:3: 2 values, expected 3 as in the header",
+            "f.csv:4: product \"\": expected a value",
+            "f.csv:5: idx \"1.00001\": expected a decimal from 0 to 100, at most 4 digits",
+            "f.csv:5: province, product 44, cash stands on line 2 already",
+        ],
+    ),
+    (
+        "curve",
+        "product,bucket,recovery_rate,handling_cost\ncash,1-31,1.2,1.234\n",
+        &[
+            "f.csv:2: bucket \"1-31\": expected one of 0, 1-30, 31-60, 61-90, 91-180, 181-360, \
+             361+",
+            "f.csv:2: handling_cost \"1.234\": expected an amount of money, not negative, at most \
+             2 digits",
+            "f.csv:2: recovery_rate \"1.2\": expected a decimal from 0 to 1, at most 4 digits",
+        ],
+    ),
+    (
+        "agencies",
+        "agency_id,unit_cost,bucket_min,bucket_max,capacity,commission_by_bucket,perf_by_bucket\n\
+         A1,5,61-90,1-30,x,0.1|0.2,1|1|1|1|1|1|1\n\
+         A2,5,,,-3,0|0|0|0|0|0|1.1,1|1|1|1|1|1|1\n",
+        &[
+            "f.csv:2: bucket_min 61-90 lies behind bucket_max 1-30",
+            "f.csv:2: capacity \"x\": expected a whole number, not negative",
+            "f.csv:2: commission_by_bucket \"0.1|0.2\": expected 7 values separated by |, one for \
+             each bucket, not 2",
+            "f.csv:3: capacity \"-3\": expected a whole number, not negative",
+            "f.csv:3: commission_by_bucket \"0|0|0|0|0|0|1.1\": expected 7 decimals from 0 to 1 \
+             separated by |, at most 6 digits each",
+        ],
+    ),
+    (
+        "contracts",
+        "contract_id,lender_id,agency_id,valid_from,valid_to,attribution\n\
+         C1,L1,A1,2026-02-30,,log\n\
+         C2,L1,A1,2026-03-02,2026-03-01,when\n",
+        &[
+            "f.csv:2: valid_from \"2026-02-30\": expected a date such as 2026-03-01",
+            "f.csv:3: attribution \"when\": expected one of log, paid_at",
+            "f.csv:3: valid_from 2026-03-02 lies behind valid_to 2026-03-01",
+        ],
+    ),
+];
+
 #[test]
 fn every_mistake_is_named() {
-    let agency = |tail: &str| {
-        format!(
-            "agency_id,unit_cost,bucket_min,bucket_max,capacity,commission_by_bucket,perf_by_bucket\n{tail}\n"
-        )
-    };
-    let seven = "1|1|1|1|1|1|1";
-    let cases: Vec<(&str, String, Vec<&str>)> = vec![
-        ("curves", String::new(), vec!["f.csv:0: there is no table \"curves\"; there are curve, market, agencies, desks, contracts"]),
-        ("market", "province,idx\n".into(), vec!["f.csv:1: column product is missing"]),
-        ("market", "province,product,idx,idx\n".into(), vec!["f.csv:1: column idx appears twice"]),
-        (
-            "market",
-            "province,product,idx\n44,cash,-1\n44,cash\n44,,1\n44,cash,1.00001\n".into(),
-            vec![
-                "f.csv:2: idx \"-1\": expected a decimal from 0 to 100, at most 4 digits",
-                "f.csv:3: 2 values, expected 3 as in the header",
-                "f.csv:4: product \"\": expected a value",
-                "f.csv:5: idx \"1.00001\": expected a decimal from 0 to 100, at most 4 digits",
-                "f.csv:5: province, product 44, cash stands on line 2 already",
-            ],
-        ),
-        (
-            "curve",
-            "product,bucket,recovery_rate,handling_cost\ncash,1-31,1.2,1.234\n".into(),
-            vec![
-                "f.csv:2: bucket \"1-31\": expected one of 0, 1-30, 31-60, 61-90, 91-180, 181-360, 361+",
-                "f.csv:2: handling_cost \"1.234\": expected an amount of money, not negative, at most 2 digits",
-                "f.csv:2: recovery_rate \"1.2\": expected a decimal from 0 to 1, at most 4 digits",
-            ],
-        ),
-        (
-            "agencies",
-            agency(&format!("A1,5,61-90,1-30,x,0.1|0.2,{seven}\nA2,5,,,-3,0|0|0|0|0|0|1.1,{seven}")),
-            vec![
-                "f.csv:2: bucket_min 61-90 lies behind bucket_max 1-30",
-                "f.csv:2: capacity \"x\": expected a whole number, not negative",
-                "f.csv:2: commission_by_bucket \"0.1|0.2\": expected 7 values separated by |, one for each bucket, not 2",
-                "f.csv:3: capacity \"-3\": expected a whole number, not negative",
-                "f.csv:3: commission_by_bucket \"0|0|0|0|0|0|1.1\": expected 7 decimals from 0 to 1 separated by |, at most 6 digits each",
-            ],
-        ),
-        (
-            "contracts",
-            "contract_id,lender_id,agency_id,valid_from,valid_to,attribution\nC1,L1,A1,2026-02-30,,log\nC2,L1,A1,2026-03-02,2026-03-01,when\n".into(),
-            vec![
-                "f.csv:2: valid_from \"2026-02-30\": expected a date such as 2026-03-01",
-                "f.csv:3: attribution \"when\": expected one of log, paid_at",
-                "f.csv:3: valid_from 2026-03-02 lies behind valid_to 2026-03-01",
-            ],
-        ),
-    ];
-    for (name, text, expected) in cases {
-        let mistakes = parse_reference(name, "f.csv", text.as_bytes()).expect_err(&text);
+    for (name, text, expected) in BROKEN {
+        let mistakes = parse_reference(name, "f.csv", text.as_bytes()).expect_err(text);
         let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
         assert_eq!(mistakes, expected);
     }

@@ -1,0 +1,3 @@
+//! One integration binary: linking the engine once is enough.
+
+mod tidy;

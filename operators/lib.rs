@@ -10,9 +10,12 @@
 //!
 //! Every verb is listed once, in [`ALL`]; being listed registers, documents, tests and benches it.
 
+pub mod account;
+pub mod close;
 pub mod facts;
 pub mod memory;
 pub mod rules;
+pub mod settle;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -75,4 +78,16 @@ pub struct Verb {
 }
 
 /// Every operator there is.
-pub const ALL: &[Verb] = &[];
+pub const ALL: &[Verb] = &[
+    account::ACCOUNT,
+    settle::SETTLE,
+    close::CLOSE,
+];
+
+pub fn demand() -> SchemaRef {
+    facts::ticked()
+}
+
+pub fn quotas() -> SchemaRef {
+    facts::ticked()
+}

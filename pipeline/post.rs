@@ -17,7 +17,7 @@ use datafusion::arrow::array::{ArrayRef, Int64Array};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 
-use crate::ipc;
+use crate::rows::{self, Packing};
 use crate::limits::HEADERS_MAX;
 use crate::log::{BATCH_MESSAGES_MAX, Log, LogError, Message, Outgoing};
 
@@ -142,22 +142,11 @@ fn messages(
         hint: "check the file".into(),
     };
     let room = payload_max.saturating_sub(HEADERS_MAX);
-    let rows = reference.at_version(version).map_err(unfit)?;
-    let mut payloads = vec![];
-    // Parts yet to encode, the first on top: a part that is too large becomes two.
-    let mut parts = vec![rows];
-    while let Some(part) = parts.pop() {
-        let payload = ipc::encode(&part).map_err(unfit)?;
-        let count = part.num_rows();
-        if payload.len() <= room {
-            payloads.push(payload);
-        } else if count > 1 {
-            parts.push(part.slice(count / 2, count - count / 2));
-            parts.push(part.slice(0, count / 2));
-        } else {
-            let what = format!("a row of {}", reference.name);
-            return Err(LogError::TooLarge { what, limit: room });
-        }
+    let table = reference.at_version(version).map_err(unfit)?;
+    let payloads = rows::encode(&table, Packing::Plain, room);
+    if payloads.iter().any(|payload| payload.len() > room) {
+        let what = format!("a row of {}", reference.name);
+        return Err(LogError::TooLarge { what, limit: room });
     }
     let count = payloads.len();
     if count > BATCH_MESSAGES_MAX {

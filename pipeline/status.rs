@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use datafusion::arrow::array::{Array, AsArray};
 use serde::{Deserialize, Serialize};
 
-use crate::ipc;
+use crate::rows;
 use crate::log::{Log, LogError, ReadLimit, StreamState};
 
 /// A stage, the stream it reads, the stream it writes, and whether it has one shard only.
@@ -165,7 +165,7 @@ async fn refused(log: &dyn Log, budget: Duration) -> Result<Refused, LogError> {
 }
 
 fn count(payload: &[u8], by_reason: &mut BTreeMap<String, u64>) {
-    for batch in ipc::decode(payload).unwrap_or_default() {
+    for batch in rows::decode(payload).unwrap_or_default() {
         let Some(reasons) = batch.column_by_name("reason").and_then(|c| c.as_string_opt::<i32>())
         else {
             continue;

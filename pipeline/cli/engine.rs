@@ -1,5 +1,8 @@
 //! What the verbs start. One function each, so that the command line stays free of engines.
 
+mod files;
+mod program;
+
 use std::sync::Arc;
 
 use super::Failure;
@@ -51,16 +54,16 @@ pub async fn serve(_args: ServeArgs, _settings: &Settings) -> Result<(), Failure
     absent("the reading room")
 }
 
-pub fn batch(_args: BatchArgs, _settings: &Settings) -> Result<(), Failure> {
-    absent("batch")
+pub fn batch(args: BatchArgs, settings: &Settings) -> Result<(), Failure> {
+    files::batch(&args, settings)
 }
 
-pub fn check(_args: &CheckArgs, _settings: &Settings) -> Result<(), Failure> {
-    absent("check")
+pub fn check(args: &CheckArgs, settings: &Settings) -> Result<(), Failure> {
+    program::check(args, settings)
 }
 
-pub fn explain(_args: &ExplainArgs, _settings: &Settings) -> Result<(), Failure> {
-    absent("explain")
+pub fn explain(args: &ExplainArgs, settings: &Settings) -> Result<(), Failure> {
+    program::explain(args, settings)
 }
 
 pub fn demo(_args: DemoArgs, _settings: &Settings) -> Result<(), Failure> {

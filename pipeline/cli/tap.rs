@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Failure, block_on, engine, show};
-use crate::ipc;
+use crate::rows;
 use crate::log::{Log, Message, ReadLimit};
 use crate::settings::Settings;
 
@@ -64,7 +64,7 @@ async fn follow(args: &TapArgs, log: &dyn Log) -> Result<(), Failure> {
 
 /// One message for people or scripts.
 fn rows(args: &TapArgs, message: &Message) -> Result<String, Failure> {
-    let batches = match ipc::decode(&message.payload) {
+    let batches = match rows::decode(&message.payload) {
         // The intake may hold Arrow too, and that is as personal as any other bytes of it.
         Ok(batches) if args.stream != "intake" || args.raw => batches,
         _ => return Ok(bytes(args, message)),

@@ -78,11 +78,7 @@ pub struct Verb {
 }
 
 /// Every operator there is.
-pub const ALL: &[Verb] = &[
-    account::ACCOUNT,
-    settle::SETTLE,
-    close::CLOSE,
-];
+pub const ALL: &[Verb] = &[account::ACCOUNT, settle::SETTLE, close::CLOSE];
 
 pub fn demand() -> SchemaRef {
     facts::ticked()

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::array::{Array, AsArray, Int64Array, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::{
+    Array, AsArray, Int64Array, StringArray, TimestampMicrosecondArray,
+};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::{Rules, facts};
@@ -114,7 +116,12 @@ impl Batch {
     }
 
     /// Publishes a part of a file; steps and rounds follow as facts come in.
-    pub fn publish(&mut self, message: Outgoing, file: &str, facts: usize) -> Result<(), BatchError> {
+    pub fn publish(
+        &mut self,
+        message: Outgoing,
+        file: &str,
+        facts: usize,
+    ) -> Result<(), BatchError> {
         let seq = Waiting::Here.wait(self.log.commit("intake", &[message]))?;
         self.sources.insert(seq, file.into());
         self.facts += facts;
@@ -266,7 +273,9 @@ fn relation(subject: &str) -> Option<&str> {
         return None;
     }
     let shown = match stream {
-        "book" => !["demand", "lines", "ticked", "agencies", "desks", "contracts"].contains(&relation),
+        "book" => {
+            !["demand", "lines", "ticked", "agencies", "desks", "contracts"].contains(&relation)
+        }
         "statements" => true,
         "loans" => ["refused", "rounds"].contains(&relation),
         _ => relation == "refused",

@@ -1,8 +1,12 @@
 //! Reference files that fit, and every way not to.
 
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::types::Int64Type;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 
-use super::parse_reference;
+use super::{PART, Posted, Reference, parse_reference, post};
+use crate::log::Log;
+use crate::log::memory::MemoryLog;
 
 #[test]
 fn fitting_files_become_typed_rows() {
@@ -111,4 +115,49 @@ fn bytes_that_are_no_text_are_refused() {
     let mistakes = parse_reference("market", "f.csv", b"province,product,idx\n\xff,cash,1\n");
     let mistakes = mistakes.expect_err("not UTF-8");
     assert_eq!(mistakes[0].to_string(), "f.csv:2: expected UTF-8 text");
+}
+
+fn market(idx: &str) -> Reference {
+    let text = format!("province,product,idx\n44,cash,{idx}\n");
+    parse_reference("market", "f.csv", text.as_bytes()).expect("fit")
+}
+
+#[tokio::test]
+async fn a_table_is_posted_once_and_counted() {
+    let log = MemoryLog::new();
+    log.create("loans").await.expect("created");
+    let stored = |version, seq| Posted::Stored { version, seq };
+    assert_eq!(post(&log, &market("1.00")).await.expect("posted"), stored(1, 1));
+    let again = post(&log, &market("1.0000")).await.expect("posted");
+    assert_eq!(again, Posted::Unchanged { version: 1 });
+    assert_eq!(post(&log, &market("1.10")).await.expect("posted"), stored(2, 2));
+    // An earlier content is a new version too.
+    assert_eq!(post(&log, &market("1.00")).await.expect("posted"), stored(3, 3));
+    let message = log.last("loans", "loans.all.market").await.expect("asked").expect("there");
+    let rows = crate::rows::decode(&message.payload).expect("rows");
+    let versions = rows[0].column_by_name("version").expect("version").as_primitive::<Int64Type>();
+    assert_eq!(versions.values(), &[3]);
+}
+
+#[tokio::test]
+async fn a_large_table_is_one_batch_of_several_messages() {
+    let log = MemoryLog::new();
+    log.create("loans").await.expect("created");
+    let rows: String = (0..60_000).map(|i| format!("province {i},cash,1.5\n")).collect();
+    let text = format!("province,product,idx\n{rows}");
+    let reference = parse_reference("market", "f.csv", text.as_bytes()).expect("fit");
+    let posted = post(&log, &reference).await.expect("posted");
+    let Posted::Stored { version: 1, seq } = posted else { panic!("{posted:?}") };
+    assert!(seq > 1);
+    let mut count = 0;
+    for part in 1..=seq {
+        let message = log.get("loans", part).await.expect("asked").expect("there");
+        let told = message.headers.iter().find(|(name, _)| name == PART).expect("a part");
+        assert_eq!(told.1, format!("{part}/{seq}"));
+        let batches = crate::rows::decode(&message.payload).expect("rows");
+        count += batches.iter().map(|batch| batch.num_rows()).sum::<usize>();
+    }
+    assert_eq!(count, 60_000);
+    let again = post(&log, &reference).await.expect("posted");
+    assert_eq!(again, Posted::Unchanged { version: 1 });
 }

@@ -81,10 +81,8 @@ impl Decoder {
             first_row: header(ROW).and_then(|row| row.parse().ok()).unwrap_or_default(),
             payload: &payload,
         };
-        let dialect = self
-            .dialects
-            .get(&format!("{lender}.{kind}"))
-            .or_else(|| self.dialects.get(lender));
+        let dialect =
+            self.dialects.get(&format!("{lender}.{kind}")).or_else(|| self.dialects.get(lender));
         match dialect {
             None => decode(&part, &facts::CANONICAL).rows,
             Some(dialect) => {

@@ -1,7 +1,7 @@
 //! What is unsafe about a deployment, and how to mend it.
 //!
-//! Whoever knows the broker says what it is like, as [`BrokerFacts`]; [`examine`] only judges. So
-//! every rule here is tested without a server.
+//! The broker says what it is like, as [`Facts`]; [`examine`] only judges. So every rule here is
+//! tested without a server.
 
 #[cfg(test)]
 mod tests;
@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::log::broker::{Facts, StreamFacts, Sync};
 use crate::settings::{Settings, load_keys};
 
 /// The oldest server with atomic batches.
@@ -18,41 +19,6 @@ pub const VERSION_MIN: (u64, u64) = (2, 12);
 pub const STREAMS: [&str; 5] = ["intake", "reports", "loans", "book", "statements"];
 /// Days are facts posted by a worker's clock: half a minute cannot be told from delay.
 const CLOCK_OFFSET_MAX_MS: i64 = 30_000;
-
-/// What a broker is like.
-#[derive(Clone, Debug, Default)]
-pub struct BrokerFacts {
-    /// Such as `2.15.1`.
-    pub version: String,
-    pub jetstream: bool,
-    /// Whether the connection had to give credentials.
-    pub authenticated: bool,
-    pub encrypted: bool,
-    pub payload_max: usize,
-    /// Whether the server syncs to disk before it acknowledges; `None` where it does not say.
-    pub sync_always: Option<bool>,
-    pub store_bytes: u64,
-    /// Zero: no limit known.
-    pub store_bytes_max: u64,
-    /// The server's clock less ours; `None` where it was not asked.
-    pub clock_offset_ms: Option<i64>,
-    pub streams: Vec<StreamFacts>,
-}
-
-/// How a stream is configured.
-#[derive(Clone, Debug)]
-pub struct StreamFacts {
-    pub name: String,
-    pub replicas: usize,
-    /// Replicas that follow the leader now, the leader included.
-    pub current_replicas: usize,
-    pub atomic_publish: bool,
-    pub on_disk: bool,
-    /// Neither age, size, count nor a limit per subject removes anything.
-    pub keeps_all: bool,
-    /// A full stream refuses what is new, not what is old.
-    pub discard_new: bool,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,10 +60,17 @@ impl Report {
     }
 }
 
-/// Judges settings and broker.
-pub fn examine(settings: &Settings, broker: &BrokerFacts) -> Vec<Finding> {
+/// Judges settings and broker. The offset is the server's clock less ours, where it was asked.
+pub fn examine(settings: &Settings, broker: &Facts, clock_offset_ms: Option<i64>) -> Vec<Finding> {
     let mut report = Report::default();
-    server(&mut report, settings, broker);
+    server(&mut report, broker);
+    connection(&mut report, settings);
+    if let Some(offset) = clock_offset_ms {
+        let found = format!("the server's clock is {} s away from ours", offset / 1_000);
+        let mend = "run a time service on both machines: days are posted by the clock";
+        let unless = (Severity::Unsafe, "clock", found, mend);
+        report.hold(offset.abs() <= CLOCK_OFFSET_MAX_MS, unless, &format!("{offset} ms apart"));
+    }
     for name in STREAMS {
         match broker.streams.iter().find(|stream| stream.name == name) {
             Some(facts) => stream(&mut report, settings, facts),
@@ -134,7 +107,7 @@ pub fn examine_settings(settings: &Settings) -> Vec<Finding> {
     report.0
 }
 
-fn server(report: &mut Report, settings: &Settings, broker: &BrokerFacts) {
+fn server(report: &mut Report, broker: &Facts) {
     let version = &broker.version;
     let (major, minor) = VERSION_MIN;
     let found = format!("nats-server {version} has no atomic batches");
@@ -142,85 +115,59 @@ fn server(report: &mut Report, settings: &Settings, broker: &BrokerFacts) {
     let unless = (Severity::Unsafe, "version", found, mend.as_str());
     report.hold(release(version) >= Some(VERSION_MIN), unless, version);
 
-    let found = "JetStream is off".to_string();
-    let unless = (Severity::Unsafe, "jetstream", found, "start the server with deploy/nats.conf");
-    report.hold(broker.jetstream, unless, "on");
-
     let mend = "set `sync_interval: always` in the jetstream block, as deploy/nats.conf does";
-    match broker.sync_always {
-        Some(true) => report.fine("sync", "always, before a message is acknowledged"),
-        Some(false) => {
-            let found = "acknowledges before it syncs to disk: a power cut loses commits".into();
+    match broker.sync {
+        Sync::Always => report.fine("sync", "always, before a message is acknowledged"),
+        Sync::Every(pause) => {
+            let pause = pause.as_secs();
+            let found = format!("syncs every {pause} s: a power cut loses what it acknowledged");
             report.add(Severity::Unsafe, "sync", found, mend);
         }
-        None => {
+        Sync::Untold => {
             let found = "the server does not say whether it syncs before it acknowledges".into();
             report.add(Severity::Warning, "sync", found, mend);
         }
     }
-    let local = settings.broker.url.split(',').all(loopback);
+}
+
+/// Whoever got in without a name shows that anybody gets in.
+fn connection(report: &mut Report, settings: &Settings) {
+    let broker = &settings.broker;
+    let local = broker.url.split(',').all(loopback);
     let severity = if local { Severity::Warning } else { Severity::Unsafe };
     let found = "anybody who reaches the server may read and write".to_string();
     let mend = "set broker.credentials, or broker.user and broker.password_file";
-    report.hold(broker.authenticated, (severity, "credentials", found, mend), "asked for");
-    let found = "the connection is not encrypted".to_string();
+    let named = !broker.credentials.is_empty() || !broker.user.is_empty();
+    report.hold(named, (severity, "credentials", found, mend), "given");
+    let sealed = broker.tls || broker.url.split(',').all(|url| url.trim().starts_with("tls://"));
+    let found = "the connection need not be encrypted".to_string();
     let unless = (Severity::Unsafe, "encryption", found, "set broker.tls = true");
-    report.hold(broker.encrypted || local, unless, "encrypted, or only this machine");
-
-    if let Some(offset) = broker.clock_offset_ms {
-        let found = format!("the server's clock is {} s away from ours", offset / 1_000);
-        let mend = "run a time service on both machines: days are posted by the clock";
-        let unless = (Severity::Unsafe, "clock", found, mend);
-        report.hold(offset.abs() <= CLOCK_OFFSET_MAX_MS, unless, &format!("{offset} ms apart"));
-    }
+    report.hold(sealed || local, unless, "encrypted, or only this machine");
 }
 
 fn stream(report: &mut Report, settings: &Settings, stream: &StreamFacts) {
-    let name = &stream.name;
-    let mut must = |severity, holds: bool, found: String, mend: &str| {
-        if !holds {
-            report.add(severity, "streams", format!("stream {name} {found}"), mend);
-        }
-        holds
-    };
-    let edit = "run `recoup init` against a new stream, or `nats stream edit` this one";
-    let fit =
-        must(Severity::Unsafe, stream.atomic_publish, "does not allow atomic batches".into(), edit)
-            & must(Severity::Unsafe, stream.on_disk, "is kept in memory".into(), edit)
-            & must(Severity::Unsafe, stream.keeps_all, "removes what it holds".into(), edit)
-            & must(
-                Severity::Unsafe,
-                stream.discard_new,
-                "discards old messages when full".into(),
-                edit,
-            );
+    let StreamFacts { name, replicas, current, .. } = stream;
     let wanted = settings.broker.replicas;
-    let replicas = must(
-        Severity::Unsafe,
-        stream.replicas >= wanted,
-        format!("has {} replicas, the settings ask for {wanted}", stream.replicas),
-        "add servers and edit the stream",
-    ) && must(
-        Severity::Warning,
-        stream.replicas >= 3,
-        "has one copy: who loses this disk loses everything".into(),
-        "run three servers and set broker.replicas = 3",
-    ) && must(
-        Severity::Unsafe,
-        stream.current_replicas >= stream.replicas,
-        format!("has {} of {} replicas current", stream.current_replicas, stream.replicas),
-        "bring the missing servers back",
-    );
-    if fit && replicas {
-        report.fine("streams", format!("stream {name} is fit"));
-    }
+    let (severity, found, mend) = if let Some(unfit) = &stream.unfit {
+        (Severity::Unsafe, unfit.clone(), "make it as the program needs it")
+    } else if *replicas < wanted {
+        let found = format!("stream {name} has {replicas} replicas, the settings ask for {wanted}");
+        (Severity::Unsafe, found, "add servers and edit the stream")
+    } else if current < replicas {
+        let found = format!("stream {name} has {current} of {replicas} replicas current");
+        (Severity::Unsafe, found, "bring the missing servers back")
+    } else if *replicas < 3 {
+        let found = format!("stream {name} has one copy: who loses this disk loses everything");
+        (Severity::Warning, found, "run three servers and set broker.replicas = 3")
+    } else {
+        return report.fine("streams", format!("stream {name} is fit"));
+    };
+    report.add(severity, "streams", found, mend);
 }
 
-fn room(report: &mut Report, broker: &BrokerFacts) {
-    if broker.store_bytes_max == 0 {
-        return;
-    }
-    let used = broker.store_bytes.saturating_mul(100) / broker.store_bytes_max;
+fn room(report: &mut Report, broker: &Facts) {
+    let Some(most) = broker.storage_max.filter(|most| *most > 0) else { return };
+    let used = broker.storage_used.saturating_mul(100) / most;
     let severity = if used >= 95 { Severity::Unsafe } else { Severity::Warning };
     let found = format!("{used} % of the broker's store is used");
     let mend = "give it more disk, or run `recoup trim`; a full stream stops everything";

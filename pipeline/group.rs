@@ -132,11 +132,8 @@ impl Group {
     /// Cuts messages into steps: a fact that all hear is alone, and no step goes across the place
     /// that a shard must be replayed to.
     pub fn cut<'a>(&self, messages: &'a [Message]) -> Vec<&'a [Message]> {
-        let stops: Vec<u64> = self
-            .shards
-            .values()
-            .flat_map(|shard| [shard.cursor.seq, shard.cursor.until])
-            .collect();
+        let stops: Vec<u64> =
+            self.shards.values().flat_map(|shard| [shard.cursor.seq, shard.cursor.until]).collect();
         let mut steps = vec![];
         let (mut start, mut bytes) = (0, 0);
         for (i, message) in messages.iter().enumerate() {
@@ -218,7 +215,11 @@ impl Group {
             let to = if shape.to_all { "all".to_string() } else { one.to.to_string() };
             let subject = format!("{}.{to}.{}", shape.writes, one.relation);
             for payload in rows::encode(&one.rows, self.packing, self.payload_max) {
-                outgoing.push(Outgoing { subject: subject.clone(), payload, ..Outgoing::default() });
+                outgoing.push(Outgoing {
+                    subject: subject.clone(),
+                    payload,
+                    ..Outgoing::default()
+                });
             }
         }
         let cursor = Cursor {
@@ -302,7 +303,9 @@ impl Group {
         last: &mut BTreeMap<u32, &'a Message>,
     ) -> (RecordBatch, Vec<Said>) {
         let takes = (self.stage.shape.takes)();
-        let Some(name) = self.heard(message) else { return (RecordBatch::new_empty(takes), vec![]) };
+        let Some(name) = self.heard(message) else {
+            return (RecordBatch::new_empty(takes), vec![]);
+        };
         let parts = std::mem::take(&mut self.parts);
         let Some(first) = parts.first() else { return (RecordBatch::new_empty(takes), vec![]) };
         let rows = concat_batches(&first.schema(), &parts);

@@ -17,9 +17,9 @@ use datafusion::arrow::array::{ArrayRef, Int64Array};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 
-use crate::rows::{self, Packing};
 use crate::limits::HEADERS_MAX;
 use crate::log::{BATCH_MESSAGES_MAX, Log, LogError, Message, Outgoing};
+use crate::rows::{self, Packing};
 
 /// The stream that every shard hears.
 const STREAM: &str = "loans";

@@ -33,8 +33,9 @@ pub fn dialects(program: &Program) -> Result<Vec<Source>, Mistake> {
 /// One SQL file.
 pub fn file(path: &Path) -> Result<Source, Mistake> {
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Mistake::at(&shown, "", 0, 0, format!("the file was not read: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Mistake::at(&shown, "", 0, 0, format!("the file was not read: {error}"))
+    })?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     Ok(Source { name: name.unwrap_or(shown), text })
 }

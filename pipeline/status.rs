@@ -9,36 +9,13 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use datafusion::arrow::array::{Array, AsArray};
+use recoup_sql::stages::{STAGES, Shape};
 use serde::{Deserialize, Serialize};
 
-use crate::rows;
 use crate::log::{Log, LogError, ReadLimit, StreamState};
-
-/// A stage, the stream it reads, the stream it writes, and whether it has one shard only.
-pub struct Stage {
-    pub name: &'static str,
-    pub reads: &'static str,
-    pub writes: &'static str,
-    pub single: bool,
-}
-
-const fn stage(
-    name: &'static str,
-    reads: &'static str,
-    writes: &'static str,
-    single: bool,
-) -> Stage {
-    Stage { name, reads, writes, single }
-}
-
-pub const STAGES: [Stage; 5] = [
-    stage("normalize", "intake", "reports", false),
-    stage("register", "reports", "loans", false),
-    stage("book", "loans", "book", false),
-    stage("clear", "book", "loans", true),
-    stage("close", "book", "statements", true),
-];
+use crate::rows;
 
 /// What of a cursor is told; the rest is for recovery.
 #[derive(Deserialize)]
@@ -88,9 +65,9 @@ pub async fn read(
     budget: Duration,
 ) -> Result<Status, LogError> {
     let mut standings = vec![];
-    for stage in &STAGES {
+    for stage in STAGES {
         let input = log.state(stage.reads).await?;
-        for shard in 0..if stage.single { 1 } else { shards } {
+        for shard in 0..if stage.funnel { 1 } else { shards } {
             standings.push(standing(log, stage, shard, &input, now).await?);
         }
     }
@@ -100,7 +77,7 @@ pub async fn read(
 
 async fn standing(
     log: &dyn Log,
-    stage: &Stage,
+    stage: &Shape,
     shard: u32,
     input: &StreamState,
     now: i64,
@@ -141,7 +118,7 @@ async fn refused(log: &dyn Log, budget: Duration) -> Result<Refused, LogError> {
     let mut counted = Refused { whole: true, ..Refused::default() };
     for stream in ["reports", "loans", "book", "statements"] {
         let end = log.state(stream).await?.last;
-        let filters = [format!("{stream}.*.refused"), format!("{stream}.refused")];
+        let filters = [format!("{stream}.*.refused")];
         let mut reader = log.read(stream, &filters, 0).await?;
         let limit = ReadLimit { messages: 1_000, bytes: 16 << 20 };
         loop {
@@ -164,7 +141,7 @@ async fn refused(log: &dyn Log, budget: Duration) -> Result<Refused, LogError> {
     Ok(counted)
 }
 
-fn count(payload: &[u8], by_reason: &mut BTreeMap<String, u64>) {
+fn count(payload: &Bytes, by_reason: &mut BTreeMap<String, u64>) {
     for batch in rows::decode(payload).unwrap_or_default() {
         let Some(reasons) = batch.column_by_name("reason").and_then(|c| c.as_string_opt::<i32>())
         else {

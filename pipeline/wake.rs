@@ -120,12 +120,7 @@ async fn restore(
 }
 
 /// Whether a shard has input behind a sequence.
-pub async fn waits(
-    log: &dyn Log,
-    shape: &Shape,
-    shard: u32,
-    seq: u64,
-) -> Result<bool, LogError> {
+pub async fn waits(log: &dyn Log, shape: &Shape, shard: u32, seq: u64) -> Result<bool, LogError> {
     let (stream, main) = (shape.reads, shape.main);
     let mut subjects = vec![match shape {
         _ if shape.funnel => format!("{stream}.*.{main}"),

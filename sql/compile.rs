@@ -109,10 +109,8 @@ impl Stage {
 
     /// What a step does, for people: `recoup explain`.
     pub fn explain(&self, plans: bool) -> String {
-        let mut text = format!(
-            "{}: {} -> {}\n",
-            self.shape.name, self.shape.reads, self.shape.writes
-        );
+        let mut text =
+            format!("{}: {} -> {}\n", self.shape.name, self.shape.reads, self.shape.writes);
         for act in &self.acts {
             match act {
                 Act::Run { verb, input, .. } => {
@@ -146,8 +144,7 @@ impl Stage {
 
     fn add(&mut self, source: &Source, statement: Statement) -> Result<(), Mistake> {
         let Statement { meaning, query, calls, line, column } = statement;
-        let here =
-            |what: String| Mistake::at(&source.name, &source.text, line, column, what);
+        let here = |what: String| Mistake::at(&source.name, &source.text, line, column, what);
         for call in &calls {
             self.call(source, call)?;
         }
@@ -169,10 +166,8 @@ impl Stage {
                         "stage {} writes {}, not {stream}",
                         self.shape.name, self.shape.writes
                     );
-                    return Err(here(what).with_hint(format!(
-                        "INSERT INTO {}.{relation}",
-                        self.shape.writes
-                    )));
+                    return Err(here(what)
+                        .with_hint(format!("INSERT INTO {}.{relation}", self.shape.writes)));
                 }
                 let planned = planned(&self.context, source, &relation, *query, line)?;
                 let promised = stages::promised(&stream, &relation);

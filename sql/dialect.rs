@@ -16,9 +16,7 @@ use datafusion::arrow::array::{ArrayRef, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::execution::context::SessionContext;
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SetExpr, Visit, Visitor,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Visit, Visitor};
 use recoup_operators::facts;
 
 use crate::compile::{self, Planned};
@@ -63,7 +61,8 @@ impl Dialect {
             if !CARRIED.contains(&name) && !facts::CANONICAL.contains(&name) {
                 let what = format!("{name} is no column of the canonical record");
                 let hint = nearest(name, facts::CANONICAL.into_iter());
-                let hint = hint.map_or(facts::CANONICAL.join(", "), |n| format!("did you mean {n}?"));
+                let hint =
+                    hint.map_or(facts::CANONICAL.join(", "), |n| format!("did you mean {n}?"));
                 return Err(Mistake::at(&source.name, &source.text, 1, 1, what).with_hint(hint));
             }
         }

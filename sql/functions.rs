@@ -22,7 +22,8 @@ fn bucket() -> ScalarUDF {
         Arc::new(|arguments: &[ColumnarValue]| {
             let arrays = ColumnarValue::values_to_arrays(arguments)?;
             let days = arrays[0].as_primitive::<Int32Type>();
-            let names = days.iter().map(|days| days.map(|days| facts::BUCKETS[facts::bucket(days)]));
+            let names =
+                days.iter().map(|days| days.map(|days| facts::BUCKETS[facts::bucket(days)]));
             Ok(ColumnarValue::Array(Arc::new(names.collect::<StringArray>())))
         }),
     )

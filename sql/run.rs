@@ -168,12 +168,7 @@ fn column<'a>(rows: &'a RecordBatch, name: &str) -> Option<&'a UInt32Array> {
 }
 
 /// Splits what a statement says by shard of origin and, where it names one, of destination.
-fn address(
-    rows: &RecordBatch,
-    relation: &str,
-    promised: Option<&SchemaRef>,
-    said: &mut Vec<Said>,
-) {
+fn address(rows: &RecordBatch, relation: &str, promised: Option<&SchemaRef>, said: &mut Vec<Said>) {
     if rows.num_rows() == 0 {
         return;
     }
@@ -221,7 +216,8 @@ pub fn shaped(rows: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
         .fields()
         .iter()
         .map(|field| {
-            let null = || datafusion::arrow::array::new_null_array(field.data_type(), rows.num_rows());
+            let null =
+                || datafusion::arrow::array::new_null_array(field.data_type(), rows.num_rows());
             let Some(found) = rows.column_by_name(field.name()) else { return null() };
             if found.data_type() == field.data_type() {
                 return Arc::clone(found);
@@ -229,8 +225,8 @@ pub fn shaped(rows: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
             cast(found, field.data_type()).unwrap_or_else(|_| null())
         })
         .collect();
-    let options = datafusion::arrow::array::RecordBatchOptions::new()
-        .with_row_count(Some(rows.num_rows()));
+    let options =
+        datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         .unwrap_or_else(|_| RecordBatch::new_empty(Arc::clone(schema)))
 }

@@ -22,8 +22,7 @@ pub fn session(shards: u32) -> SessionContext {
     options.optimizer.enable_topk_dynamic_filter_pushdown = false;
     options.optimizer.enable_join_dynamic_filter_pushdown = false;
     options.optimizer.enable_round_robin_repartition = false;
-    let state =
-        SessionStateBuilder::new().with_config(config).with_default_features().build();
+    let state = SessionStateBuilder::new().with_config(config).with_default_features().build();
     let context = SessionContext::new_with_state(state);
     for function in functions::all(shards) {
         context.register_udf(function);

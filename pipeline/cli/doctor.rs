@@ -17,7 +17,7 @@ pub struct DoctorArgs {
 
 pub fn execute(args: &DoctorArgs, settings: &Settings) -> Result<(), Failure> {
     let (findings, reached) = match block_on(engine::broker_facts(settings)) {
-        Ok(facts) => (examine(settings, &facts), Ok(())),
+        Ok((facts, offset)) => (examine(settings, &facts, offset), Ok(())),
         Err(failure) => (examine_settings(settings), Err(failure)),
     };
     show::text(&if args.json { lines(&findings)? } else { table(&findings) })?;

@@ -15,8 +15,8 @@ use super::replay::ReplayArgs;
 use super::run::RunArgs;
 use super::serve::ServeArgs;
 use super::up::UpArgs;
-use crate::doctor::BrokerFacts;
 use crate::log::Log;
+use crate::log::broker::Facts;
 use crate::settings::Settings;
 
 fn absent<T>(what: &str) -> Result<T, Failure> {
@@ -28,8 +28,9 @@ pub async fn connect(_settings: &Settings) -> Result<Arc<dyn Log>, Failure> {
     absent("the broker")
 }
 
-/// What the settings' broker says of itself, for `doctor`.
-pub async fn broker_facts(_settings: &Settings) -> Result<BrokerFacts, Failure> {
+/// What the settings' broker says of itself, for `doctor`, and its clock less ours where it tells,
+/// in milliseconds. A missing stream is no failure: it is just not among the facts.
+pub async fn broker_facts(_settings: &Settings) -> Result<(Facts, Option<i64>), Failure> {
     absent("the broker")
 }
 

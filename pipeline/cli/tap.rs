@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Failure, block_on, engine, show};
-use crate::rows;
 use crate::log::{Log, Message, ReadLimit};
+use crate::rows;
 use crate::settings::Settings;
 
 /// Print the rows of a stream, from now on until interrupted

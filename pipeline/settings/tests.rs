@@ -39,84 +39,93 @@ fn later_layers_win() {
     assert!(rules.keys.is_none());
 }
 
+/// A file, the environment, `--set`, and what is wrong with them.
+type Case = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const MISTAKEN: [Case; 11] = [
+    (
+        "[dispatch]\nvalue_mim = \"1.00\"\n",
+        &[],
+        &[],
+        &["recoup.toml:2: there is no key dispatch.value_mim; did you mean \
+       dispatch.value_min?"],
+    ),
+    (
+        "\n[brocker]\n",
+        &[],
+        &[],
+        &["recoup.toml:2: there is no section [brocker]; did you mean broker?"],
+    ),
+    (
+        "[shards]\ncount = \"eight\"\n",
+        &[],
+        &[],
+        &["recoup.toml:2: shards.count: invalid type: string \"eight\", expected u32"],
+    ),
+    (
+        "[dispatch]\n\ncase = \"person\"\n",
+        &[],
+        &[],
+        &["recoup.toml:3: dispatch.case: unknown variant `person`, expected `borrower` or \
+       `loan`"],
+    ),
+    (
+        "[dispatch]\nvalue_min = 3\n",
+        &[],
+        &[],
+        &["recoup.toml:2: dispatch.value_min: invalid type: integer `3`, expected a string"],
+    ),
+    (
+        "[dispatch]\nvalue_min = \"3\"\n",
+        &[],
+        &[],
+        &["recoup.toml:2: dispatch.value_min: \"3\" is not an amount with two decimals, such \
+       as \"10.00\""],
+    ),
+    (
+        "[shards]\ncount = 0\n",
+        &[],
+        &["broker.replicas=2"],
+        &[
+            "recoup.toml:2: shards.count is 0, expected 1 to 250",
+            "--set broker.replicas=2: broker.replicas is 2, expected 1, 3 or 5",
+        ],
+    ),
+    (
+        "",
+        &[("RECOUP_SHARD_COUNT", "8")],
+        &[],
+        &["environment variable RECOUP_SHARD_COUNT: there is no section [shard]; did you \
+       mean shards?"],
+    ),
+    (
+        "",
+        &[("RECOUP_SHARDS_COUNT", "many"), ("RECOUP_KEY", "a secret"), ("PATH", "/bin")],
+        &["step.level=info", "nonsense"],
+        &[
+            "environment variable RECOUP_SHARDS_COUNT: shards.count: expected a whole number, \
+         found \"many\"",
+            "--set step.level=info: there is no key step.level; did you mean log.level?",
+            "--set nonsense: expected section.key=value",
+        ],
+    ),
+    ("shards = 8\n", &[], &[], &["recoup.toml:1: shards is a section: write [shards]"]),
+    (
+        "[broker]\nuser = \"clerk\"\n",
+        &[],
+        &[],
+        &["recoup.toml:2: broker.user and broker.password_file come together or not at all"],
+    ),
+];
+
 #[test]
 fn mistakes_name_their_place_and_the_nearest_name() {
-    let cases: [(&str, &[(&str, &str)], &[&str], &[&str]); 11] = [
-        (
-            "[dispatch]\nvalue_mim = \"1.00\"\n",
-            &[],
-            &[],
-            &["recoup.toml:2: there is no key dispatch.value_mim; did you mean \
-               dispatch.value_min?"],
-        ),
-        (
-            "\n[brocker]\n",
-            &[],
-            &[],
-            &["recoup.toml:2: there is no section [brocker]; did you mean broker?"],
-        ),
-        (
-            "[shards]\ncount = \"eight\"\n",
-            &[],
-            &[],
-            &["recoup.toml:2: shards.count: invalid type: string \"eight\", expected u32"],
-        ),
-        (
-            "[dispatch]\n\ncase = \"person\"\n",
-            &[],
-            &[],
-            &["recoup.toml:3: dispatch.case: unknown variant `person`, expected `borrower` or \
-               `loan`"],
-        ),
-        (
-            "[dispatch]\nvalue_min = 3\n",
-            &[],
-            &[],
-            &["recoup.toml:2: dispatch.value_min: invalid type: integer `3`, expected a string"],
-        ),
-        (
-            "[dispatch]\nvalue_min = \"3\"\n",
-            &[],
-            &[],
-            &["recoup.toml:2: dispatch.value_min: \"3\" is not an amount with two decimals, such \
-               as \"10.00\""],
-        ),
-        (
-            "[shards]\ncount = 0\n",
-            &[],
-            &["broker.replicas=2"],
-            &[
-                "recoup.toml:2: shards.count is 0, expected 1 to 250",
-                "--set broker.replicas=2: broker.replicas is 2, expected 1, 3 or 5",
-            ],
-        ),
-        (
-            "",
-            &[("RECOUP_SHARD_COUNT", "8")],
-            &[],
-            &["environment variable RECOUP_SHARD_COUNT: there is no section [shard]; did you \
-               mean shards?"],
-        ),
-        (
-            "",
-            &[("RECOUP_SHARDS_COUNT", "many"), ("RECOUP_KEY", "a secret"), ("PATH", "/bin")],
-            &["step.level=info", "nonsense"],
-            &[
-                "environment variable RECOUP_SHARDS_COUNT: shards.count: expected a whole number, \
-                 found \"many\"",
-                "--set step.level=info: there is no key step.level; did you mean log.level?",
-                "--set nonsense: expected section.key=value",
-            ],
-        ),
-        ("shards = 8\n", &[], &[], &["recoup.toml:1: shards is a section: write [shards]"]),
-        (
-            "[broker]\nuser = \"clerk\"\n",
-            &[],
-            &[],
-            &["recoup.toml:2: broker.user and broker.password_file come together or not at all"],
-        ),
-    ];
-    for (file, environment, set, expected) in cases {
+    for (file, environment, set, expected) in MISTAKEN {
         assert_eq!(
             read(file, environment, set),
             Err(expected.iter().map(|t| t.to_string()).collect())

@@ -127,9 +127,7 @@ fn mistake(source: &Source, line: usize, error: &DataFusionError) -> Mistake {
     let diagnostic = error.diagnostic();
     let span = diagnostic.and_then(|diagnostic| diagnostic.span);
     let (line, column) = match span {
-        Some(span) if span.start.line > 0 => {
-            (span.start.line as usize, span.start.column as usize)
-        }
+        Some(span) if span.start.line > 0 => (span.start.line as usize, span.start.column as usize),
         _ => quoted_place(source, line, &message),
     };
     let help = diagnostic
@@ -138,8 +136,12 @@ fn mistake(source: &Source, line: usize, error: &DataFusionError) -> Mistake {
             let notes = diagnostic.notes.iter().map(|note| note.message.clone());
             helps.chain(notes).next()
         })
-        .or_else(|| message.split_once("Did you mean").map(|(_, rest)| format!("did you mean{rest}")))
-        .or_else(|| message.split_once("Valid fields are").map(|(_, rest)| format!("there are{rest}")));
+        .or_else(|| {
+            message.split_once("Did you mean").map(|(_, rest)| format!("did you mean{rest}"))
+        })
+        .or_else(|| {
+            message.split_once("Valid fields are").map(|(_, rest)| format!("there are{rest}"))
+        });
     let what = message
         .split(" Did you mean")
         .next()

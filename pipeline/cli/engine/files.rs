@@ -65,11 +65,7 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
     report(args, &batch, start)
 }
 
-fn dialects(
-    args: &BatchArgs,
-    settings: &Settings,
-    lender: &str,
-) -> Result<Vec<Source>, Failure> {
+fn dialects(args: &BatchArgs, settings: &Settings, lender: &str) -> Result<Vec<Source>, Failure> {
     let mut found = program::dialects(&settings.program).map_err(|one| failure(&[one]))?;
     if let Some(file) = &args.dialect {
         let own = program::file(std::path::Path::new(file)).map_err(|one| failure(&[one]))?;

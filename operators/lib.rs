@@ -11,8 +11,10 @@
 //! Every verb is listed once, in [`ALL`]; being listed registers, documents, tests and benches it.
 
 pub mod account;
+pub mod clear;
 pub mod close;
 pub mod decode;
+pub mod dispatch;
 pub mod facts;
 pub mod memory;
 pub mod normalize;
@@ -87,14 +89,9 @@ pub const ALL: &[Verb] = &[
     normalize::VERB,
     register::VERB,
     account::ACCOUNT,
+    dispatch::VERB,
     settle::SETTLE,
+    clear::VERB,
     close::CLOSE,
 ];
 
-pub fn demand() -> SchemaRef {
-    facts::ticked()
-}
-
-pub fn quotas() -> SchemaRef {
-    facts::ticked()
-}

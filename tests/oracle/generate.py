@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Makes intake and reference files with everything in them that goes wrong in life.
 
-    generate.py --seed N --events M --out DIR [--plain] [--files K] [--contracts]
+    generate.py --seed N --events M --out DIR [--plain] [--files K] [--contracts] [--capacity C]
 
 Writes DIR/intake-1.jsonl and on, and DIR/reference/. The same seed writes the same bytes.
+Without a capacity every agency is without limit; with one, C cases are dealt out unevenly.
 Plain: reports and payments only, each once, in order of time, none malformed.
 """
 
@@ -274,6 +275,7 @@ def main():
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--files", type=int, default=3)
     parser.add_argument("--contracts", action="store_true")
+    parser.add_argument("--capacity", type=int)
     args = parser.parse_args()
     dice = random.Random(args.seed)
     os.makedirs(args.out, exist_ok=True)
@@ -284,7 +286,8 @@ def main():
         with open(path, "wb") as file:
             for line in lines[index * share:(index + 1) * share]:
                 file.write(line + b"\n")
-    write_reference(dice, os.path.join(args.out, "reference"), args.plain, args.contracts)
+    folder = os.path.join(args.out, "reference")
+    write_reference(dice, folder, args.plain, args.contracts, args.capacity)
 
 
 if __name__ == "__main__":

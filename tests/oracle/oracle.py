@@ -153,7 +153,13 @@ class Book:
             self.place(live, best, fact)
 
     def decide_again(self, case, desk, fact):
-        """A case that a desk holds moves only where it is worth more by the margin."""
+        """A case that a desk holds moves only where it is worth more by the margin.
+
+        While one of its placed loans has lost its price, what the case is worth cannot be said.
+        """
+        held = [one for one in case if self.is_held(one)]
+        if not all(self.is_open(one) for one in held):
+            return
         live = [one for one in case if self.is_open(one)]
         kept = self.worth(desk, [one for one in live if self.is_held(one)])
         takes_all = all(self.market.eligible(desk, self.terms[one.loan_id]) for one in live)

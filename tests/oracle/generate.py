@@ -84,6 +84,12 @@ class Life:
                 row["extra"] = {"nested": [1, 2, {"deep": None}], "loan_id": "not this one"}
             if dice.random() < 0.01:
                 del row[dice.choice(("province", "score", "phone", "due_date", "contactable"))]
+            if dice.random() < 0.01:
+                row[dice.choice(("origination_date", "due_date"))] = "2025-13-45"
+            if dice.random() < 0.01:
+                row["score"] = dice.choice(("n/a", 99.5, None, [612], -3))
+            if dice.random() < 0.01:
+                row["contactable"] = dice.choice(("yes", 1, {}))
             if dice.random() < 0.005:
                 row["principal"] = "-0.00" if principal == 0 else row["principal"]
         self.events.append((self.now, row))
@@ -205,9 +211,20 @@ def again(dice, row):
     if dice.random() < 0.5:
         dice.shuffle(items)
     copy = dict(items)
+    if dice.random() < 0.2:
+        # The same instant, written by another clock.
+        key = "paid_at" if "payment_id" in row else "event_time"
+        copy[key] = elsewhere(dice, row[key])
     if dice.random() < 0.3:
         copy["resent"] = dice.randint(1, 9)
     return copy
+
+
+def elsewhere(dice, text):
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    hours = dice.choice((-5, 1, 8))
+    written = moment.astimezone(timezone(timedelta(hours=hours))).isoformat()
+    return dice.choice((written, text.replace("Z", ".000Z"), text.replace("Z", ".0000009Z")))
 
 
 def other_content(dice, row):
@@ -257,6 +274,8 @@ def rows(dice, events, plain):
     if not plain:
         for place in sorted(dice.sample(range(len(lines)), events - len(lines)), reverse=True):
             lines.insert(place, malformed.line(dice, place))
+        # Blank lines are no rows.
+        lines = [line + b"\r\n\n" if dice.random() < 0.001 else line for line in lines]
     return lines
 
 

@@ -10,6 +10,8 @@
 //!
 //! Every verb is listed once, in [`ALL`]; being listed registers, documents, tests and benches it.
 
+pub mod clear;
+pub mod dispatch;
 pub mod facts;
 pub mod memory;
 pub mod rules;
@@ -75,4 +77,4 @@ pub struct Verb {
 }
 
 /// Every operator there is.
-pub const ALL: &[Verb] = &[];
+pub const ALL: &[Verb] = &[dispatch::VERB, clear::VERB];

@@ -10,10 +10,7 @@
 //!
 //! Every verb is listed once, in [`ALL`]; being listed registers, documents, tests and benches it.
 
-pub mod account;
 pub mod clear;
-pub mod close;
-pub mod decode;
 pub mod dispatch;
 pub mod facts;
 pub mod memory;
@@ -85,13 +82,4 @@ pub struct Verb {
 }
 
 /// Every operator there is.
-pub const ALL: &[Verb] = &[
-    normalize::VERB,
-    register::VERB,
-    account::ACCOUNT,
-    dispatch::VERB,
-    settle::SETTLE,
-    clear::VERB,
-    close::CLOSE,
-];
-
+pub const ALL: &[Verb] = &[dispatch::VERB, clear::VERB];

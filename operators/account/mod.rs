@@ -18,7 +18,7 @@ pub(crate) mod says;
 mod touch;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

@@ -25,8 +25,8 @@ fn a_reversal_claws_back_at_the_rate_of_its_payment() {
     let [ledger, changes] = step(
         &mut settle,
         "
-        7,payment,p1,N1,L1,CNY,2026-03-02T10:00:00Z,agency,false,0.00,3.00,7.05,1.00,,0,,0.00,A1,0.25
-        8,reversal,r1,N1,L1,CNY,2026-03-03T10:00:00Z,agency,false,0.00,-3.00,-7.05,-1.00,,1,0,0.00,A2,0.4",
+        7,payment,p1,N1,L1,CNY,2026-03-02,agency,false,0.00,3.00,7.05,1.00,,0,,0.00,A1,0.25
+        8,reversal,r1,N1,L1,CNY,2026-03-03,agency,false,0.00,-3.00,-7.05,-1.00,,1,0,0.00,A2,0.4",
     );
     assert_eq!(
         ledger,
@@ -60,10 +60,9 @@ fn a_correction_books_the_difference_of_two_rounded_totals() {
     // 0.10 at 25 % is 0.025: half a cent away from zero is 0.03. All 0.12 are 0.03 as well.
     step(
         &mut settle,
-        "7,payment,p1,N1,L1,CNY,2026-03-02T10:00:00Z,,false,0.00,0.10,0.00,0.02,,0,,0.00,A1,0.25",
+        "7,payment,p1,N1,L1,CNY,2026-03-02,,false,0.00,0.10,0.00,0.02,,0,,0.00,A1,0.25",
     );
-    let row =
-        "8,payment,p1,N1,L1,CNY,2026-03-02T10:00:00Z,,true,0.02,0.00,0.00,-0.02,,0,,0.10,A2,0.9";
+    let row = "8,payment,p1,N1,L1,CNY,2026-03-02,,true,0.02,0.00,0.00,-0.02,,0,,0.10,A2,0.9";
     let [ledger, changes] = step(&mut settle, row);
     assert_eq!(
         ledger,
@@ -78,7 +77,7 @@ fn a_correction_books_the_difference_of_two_rounded_totals() {
 #[test]
 fn what_concerns_a_closed_day_falls_on_the_first_open_one() {
     let mut settle = settle();
-    let row = "7,payment,p1,N1,L1,CNY,2026-03-02T10:00:00Z,,false,0.00,0.00,5.00,0.00,,0,,0.00,,";
+    let row = "7,payment,p1,N1,L1,CNY,2026-03-02,,false,0.00,0.00,5.00,0.00,,0,,0.00,,";
     let day = |number: i32| read(&facts::ticks(), 1, &format!("kind,number\nday,{number}"));
     // 2026-03-02 is day 20514; the tick of day 20516 leaves it open, that of 20517 closes it.
     settle.hear("day", &day(20_516));
@@ -100,7 +99,7 @@ fn a_contract_names_its_rounding_and_a_deal_keeps_it() {
     // 2.50 at 5 % is 0.125: 0.12 to the even cent.
     let row = |seq, id, number, undoes, sign: &str| {
         format!(
-            "{seq},payment,{id},N1,L1,CNY,2026-03-02T10:00:00Z,,false,0.00,0.00,{sign}2.50,0.00,,{number},{undoes},0.00,A1,0.05"
+            "{seq},payment,{id},N1,L1,CNY,2026-03-02,,false,0.00,0.00,{sign}2.50,0.00,,{number},{undoes},0.00,A1,0.05"
         )
     };
     let commission = |changes: String| changes.trim().rsplit(',').next().unwrap().to_owned();
@@ -116,7 +115,7 @@ fn a_contract_names_its_rounding_and_a_deal_keeps_it() {
 fn suspense_is_in_the_books_and_on_no_statement() {
     let [ledger, changes] = step(
         &mut settle(),
-        "7,suspended,p1,N1,L1,,2026-03-02T10:00:00Z,bank,false,0.00,0.00,0.00,0.00,5.00,,,0.00,,",
+        "7,suspended,p1,N1,L1,,2026-03-02,bank,false,0.00,0.00,0.00,0.00,5.00,,,0.00,,",
     );
     assert_eq!(
         ledger,
@@ -134,8 +133,8 @@ fn rows_of_one_step_are_settled_in_log_order() {
     let [_, changes] = step(
         &mut settle,
         "
-        8,reversal,r1,N1,L1,CNY,2026-03-03T10:00:00Z,,false,0.00,0.00,-5.00,0.00,,1,0,0.00,A2,0.4
-        7,payment,p1,N1,L1,CNY,2026-03-02T10:00:00Z,,false,0.00,0.00,5.00,0.00,,0,,0.00,A1,0.2",
+        8,reversal,r1,N1,L1,CNY,2026-03-03,,false,0.00,0.00,-5.00,0.00,,1,0,0.00,A2,0.4
+        7,payment,p1,N1,L1,CNY,2026-03-02,,false,0.00,0.00,5.00,0.00,,0,,0.00,A1,0.2",
     );
     assert_eq!(
         changes,

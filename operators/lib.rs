@@ -10,12 +10,15 @@
 //!
 //! Every verb is listed once, in [`ALL`]; being listed registers, documents, tests and benches it.
 
+pub mod account;
+pub mod close;
 pub mod decode;
 pub mod facts;
 pub mod memory;
 pub mod normalize;
 pub mod register;
 pub mod rules;
+pub mod settle;
 pub mod seal;
 mod texts;
 
@@ -80,4 +83,18 @@ pub struct Verb {
 }
 
 /// Every operator there is.
-pub const ALL: &[Verb] = &[normalize::VERB, register::VERB];
+pub const ALL: &[Verb] = &[
+    normalize::VERB,
+    register::VERB,
+    account::ACCOUNT,
+    settle::SETTLE,
+    close::CLOSE,
+];
+
+pub fn demand() -> SchemaRef {
+    facts::ticked()
+}
+
+pub fn quotas() -> SchemaRef {
+    facts::ticked()
+}

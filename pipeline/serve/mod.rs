@@ -1,0 +1,3 @@
+//! The reading room: what left the program, as tables that can be asked.
+
+pub mod relations;

@@ -1,0 +1,3 @@
+//! The reading room from outside: its relations, and its answers to the clients people use.
+
+mod relations;

@@ -2,5 +2,6 @@
 
 pub mod commit;
 pub mod cursor;
+pub mod load;
 pub mod log;
 pub mod server;

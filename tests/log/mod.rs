@@ -8,6 +8,7 @@ mod broker;
 mod commits;
 mod contract;
 mod faulty;
+mod loads;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,10 +12,15 @@
 
 pub mod account;
 pub mod close;
+pub mod decode;
 pub mod facts;
 pub mod memory;
+pub mod normalize;
+pub mod register;
 pub mod rules;
 pub mod settle;
+pub mod seal;
+mod texts;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -78,7 +83,13 @@ pub struct Verb {
 }
 
 /// Every operator there is.
-pub const ALL: &[Verb] = &[account::ACCOUNT, settle::SETTLE, close::CLOSE];
+pub const ALL: &[Verb] = &[
+    normalize::VERB,
+    register::VERB,
+    account::ACCOUNT,
+    settle::SETTLE,
+    close::CLOSE,
+];
 
 pub fn demand() -> SchemaRef {
     facts::ticked()

@@ -61,7 +61,7 @@ impl Access {
 }
 
 /// What `doctor` looks at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     pub server: String,
     pub version: String,
@@ -104,17 +104,31 @@ impl JetStreamLog {
     pub async fn facts(&self, streams: &[&str]) -> Result<Facts, LogError> {
         let answer = self.ask("INFO".to_owned(), &json!({})).await?;
         let account = answer.map_err(|refusal| refusal.mean("", &[]))?;
-        let mut facts = self.server();
-        facts.storage_used = account["storage"].as_u64().unwrap_or_default();
-        facts.storage_max = account["limits"]["max_storage"].as_u64();
+        let server = self.server();
         // Answered to the system account only; others hear that nobody listens.
         let told = self.system("$SYS.REQ.SERVER.PING.JSZ", &json!({ "config": true })).await;
-        facts.sync = told.map(|told| sync(&told["data"]["config"])).unwrap_or_default();
+        let mut kept = Vec::new();
         for name in streams {
-            facts.streams.push(stream(name, &self.info(name).await?));
+            kept.push(stream(name, &self.info(name).await?));
         }
-        Ok(facts)
+        Ok(Facts {
+            server: server.server_name,
+            version: server.version,
+            cluster: server.cluster,
+            peers: server.connect_urls,
+            payload_max: server.max_payload,
+            storage_used: account["storage"].as_u64().unwrap_or_default(),
+            storage_max: account["limits"]["max_storage"].as_u64(),
+            sync: told.map(|told| sync(&told["data"]["config"])).unwrap_or_default(),
+            streams: kept,
+        })
     }
+}
+
+/// A password in an address is not for showing.
+pub(super) fn unanswered(urls: &[String], cause: &str) -> LogError {
+    let shown = urls.iter().map(|url| url.rsplit('@').next().unwrap_or_default());
+    LogError::Unavailable(format!("{}: {cause}", shown.collect::<Vec<_>>().join(", ")))
 }
 
 fn sync(config: &Value) -> Sync {

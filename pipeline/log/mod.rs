@@ -7,6 +7,7 @@
 pub mod broker;
 mod follow;
 pub mod jetstream;
+mod link;
 pub mod memory;
 mod terms;
 

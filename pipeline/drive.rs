@@ -1,7 +1,7 @@
 //! The loop: read, step, commit.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::commit::{Backoff, Outcome, commit_group};
 use crate::group::{Diverged, Group};
@@ -39,10 +39,15 @@ impl Waiting {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Turn {
     pub messages: usize,
+    pub bytes: usize,
     pub rows: usize,
+    pub steps: usize,
     pub commits: usize,
+    pub said_bytes: usize,
     /// Shards that have another owner now.
     pub fenced: usize,
+    pub stepping: Duration,
+    pub committing: Duration,
 }
 
 /// One turn: what lies ready, up to `limit`, is read, stepped and committed.
@@ -55,16 +60,24 @@ pub fn turn(
     patience: Duration,
 ) -> Result<Turn, Stopped> {
     let messages = waiting.wait(reader.next(limit, patience))?;
-    let mut turn = Turn { messages: messages.len(), ..Turn::default() };
+    let bytes = messages.iter().map(|message| message.payload.len()).sum();
+    let mut turn = Turn { messages: messages.len(), bytes, ..Turn::default() };
     for part in group.cut(&messages) {
+        let began = Instant::now();
         let step = group.step(part)?;
+        turn.stepping += began.elapsed();
+        turn.steps += 1;
         turn.rows += step.rows;
         if step.commits.is_empty() {
             continue;
         }
         let cursors: Vec<_> = step.commits.iter().map(|one| one.cursor.clone()).collect();
         let stream = group.stage.shape.writes;
+        let said = step.commits.iter().flat_map(|one| &one.said);
+        turn.said_bytes += said.map(|message| message.payload.len()).sum::<usize>();
+        let began = Instant::now();
         let outcomes = waiting.wait(commit_group(log, stream, step.commits, &Backoff))?;
+        turn.committing += began.elapsed();
         for (cursor, (shard, outcome)) in cursors.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Stored { cursor_seq } => {

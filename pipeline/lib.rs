@@ -13,6 +13,7 @@ pub mod drive;
 pub mod group;
 pub mod health;
 pub mod limits;
+pub mod load;
 pub mod log;
 pub mod metrics;
 pub mod post;

@@ -6,10 +6,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+use crate::drive::Turn;
 
 /// Every handle. Cloning shares them.
 #[derive(Clone)]
@@ -92,6 +96,27 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Counts what a turn of a stage's loop did.
+    pub fn turned(&self, stage: &str, turn: &Turn, memory: usize) {
+        let labels = [stage];
+        let count = |counter: &IntCounterVec, by: usize| {
+            counter.with_label_values(&labels).inc_by(by as u64);
+        };
+        count(&self.read_messages, turn.messages);
+        count(&self.read_bytes, turn.bytes);
+        count(&self.read_rows, turn.rows);
+        count(&self.steps, turn.steps);
+        count(&self.commits, turn.commits);
+        count(&self.said_bytes, turn.said_bytes);
+        count(&self.fenced_commits, turn.fenced);
+        self.memory_bytes.with_label_values(&labels).set(memory as i64);
+        if turn.steps > 0 {
+            let each = |total: Duration| total.as_secs_f64() / turn.steps as f64;
+            self.step_seconds.with_label_values(&labels).observe(each(turn.stepping));
+            self.commit_seconds.with_label_values(&labels).observe(each(turn.committing));
+        }
+    }
+
     /// All metrics in the text format of Prometheus.
     pub fn render(&self) -> String {
         let mut out = vec![];

@@ -1,3 +1,4 @@
 //! Where it touches the world.
 
+pub mod log;
 pub mod serve;

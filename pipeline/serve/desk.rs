@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
+use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use datafusion_postgres::hooks::QueryHook;
 use datafusion_postgres::hooks::cursor::CursorStatementHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
@@ -15,7 +16,9 @@ use datafusion_postgres::pgwire::api::auth::StartupHandler;
 use datafusion_postgres::pgwire::api::cancel::CancelHandler;
 use datafusion_postgres::pgwire::api::portal::Portal;
 use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use datafusion_postgres::pgwire::api::results::Response;
+use datafusion_postgres::pgwire::api::results::{
+    DescribePortalResponse, DescribeResponse, Response,
+};
 use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{
     ClientInfo, ClientPortalStore, ErrorHandler, PgWireServerHandlers, RandomPidSecretKeyGenerator,
@@ -37,6 +40,7 @@ const OWN_TIMEOUT: &str = "statement_timeout_ms";
 
 /// Answers statements of every connection.
 pub struct Desk {
+    context: Arc<SessionContext>,
     service: DfSessionService,
     timeout: Duration,
 }
@@ -49,7 +53,8 @@ impl Desk {
             Arc::new(SetShowHook),
             Arc::new(TransactionStatementHook),
         ];
-        Desk { service: DfSessionService::new_with_hooks(context, hooks), timeout }
+        let service = DfSessionService::new_with_hooks(context.clone(), hooks);
+        Desk { context, service, timeout }
     }
 
     /// A statement begins now. A client may shorten its time, not lengthen it.
@@ -105,6 +110,30 @@ impl ExtendedQueryHandler for Desk {
         let statement = self.begin(client);
         let answer = ExtendedQueryHandler::do_query(&self.service, client, portal, max_rows);
         STATEMENT.scope(statement, answer).await.map(finish).map_err(plainly)
+    }
+
+    /// A declared cursor has no plan of its own any more, but clients ask for its columns, and
+    /// psycopg falls over if there are none.
+    async fn do_describe_portal<C>(
+        &self,
+        client: &mut C,
+        portal: &Portal<Self::Statement>,
+    ) -> PgWireResult<DescribePortalResponse>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let (query, plan) = &portal.statement.statement;
+        if plan.is_some() {
+            return self.service.do_describe_portal(client, portal).await;
+        }
+        let failed = |error| plainly(PgWireError::ApiError(Box::new(error)));
+        let plan = self.context.state().create_logical_plan(query).await.map_err(failed)?;
+        let columns = plan.schema().as_arrow();
+        let fields = arrow_schema_to_pg_fields(columns, &portal.result_column_format, None)?;
+        Ok(DescribePortalResponse::new(fields))
     }
 }
 

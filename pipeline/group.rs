@@ -11,7 +11,7 @@ use datafusion::arrow::array::{
     ArrayRef, RecordBatchOptions, StringArray, UInt32Array, UInt64Array, new_null_array,
 };
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::memory::digest::digest;
 use recoup_sql::{Memories, Said, Stage};
@@ -275,6 +275,12 @@ impl Group {
         message.subject.split('.').nth(at)?.parse().ok()
     }
 
+    /// Whose rows a message has: where a stage is a funnel, `shard` says which shard said them.
+    fn whose(&self, message: &Message, number: u32) -> u32 {
+        let said_by = message.subject.split('.').nth(1).and_then(|token| token.parse().ok());
+        said_by.filter(|_| self.stage.shape.funnel).unwrap_or(number)
+    }
+
     /// The rows of messages, sorted by shard and within one by place.
     fn facts<'a>(
         &self,
@@ -290,7 +296,8 @@ impl Group {
                 continue;
             }
             last.insert(number, message);
-            parts.entry(number).or_default().extend(self.decoder.rows(message, number, &takes));
+            let whose = self.whose(message, number);
+            parts.entry(number).or_default().extend(self.decoder.rows(message, whose, &takes));
         }
         let parts: Vec<RecordBatch> = parts.into_values().flatten().collect();
         concat_batches(&takes, &parts).unwrap_or_else(|_| RecordBatch::new_empty(takes))
@@ -309,7 +316,10 @@ impl Group {
         let parts = std::mem::take(&mut self.parts);
         let Some(first) = parts.first() else { return (RecordBatch::new_empty(takes), vec![]) };
         let rows = concat_batches(&first.schema(), &parts);
-        let rows = rows.unwrap_or_else(|_| first.clone());
+        let mut rows = rows.unwrap_or_else(|_| first.clone());
+        if self.stage.shape.funnel {
+            rows = said_by(&rows, self.whose(message, 0));
+        }
         self.stage.refer(name, &rows);
         let mut said = vec![];
         let mut listeners = vec![];
@@ -326,6 +336,15 @@ impl Group {
         }
         (announced(&takes, name, &rows, message.seq, &listeners), said)
     }
+}
+
+/// Rows with a first column that says which shard said them.
+fn said_by(rows: &RecordBatch, shard: u32) -> RecordBatch {
+    let mut fields = vec![Arc::new(Field::new("shard", DataType::UInt32, true))];
+    fields.extend(rows.schema().fields().iter().cloned());
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(vec![shard; rows.num_rows()]))];
+    columns.extend(rows.columns().iter().cloned());
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap_or_else(|_| rows.clone())
 }
 
 /// One row per listening shard: the name of what is heard, and when it was.

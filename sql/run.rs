@@ -113,7 +113,7 @@ impl Stage {
                 }
                 Act::Say { planned, relation, promised } => {
                     let (rows, guilty) = narrow::run(self, planned);
-                    address(&rows, relation, promised.as_ref(), &mut said);
+                    self.address(&rows, relation, promised.as_ref(), &mut said);
                     self.refuse(guilty, &mut said);
                 }
             }
@@ -127,7 +127,7 @@ impl Stage {
         let input = &self.slots[input];
         let rows = shaped(&input.get(), &takes.unwrap_or_else(|| input.schema().clone()));
         let mut answers: Vec<Vec<RecordBatch>> = outputs.iter().map(|_| vec![]).collect();
-        for (shard, range) in runs(column(&rows, "shard")) {
+        for (shard, range) in self.parts(&rows) {
             let Some(operators) = memories.shards.get_mut(&shard) else { continue };
             let part = rows.slice(range.start, range.len());
             let said = operators[verb].step(&part);
@@ -139,6 +139,40 @@ impl Stage {
         for (name, batches) in outputs.iter().zip(answers) {
             let slot = &self.slots[name];
             slot.set(joined(slot.schema(), batches));
+        }
+    }
+
+    /// The rows of each shard; all of them are the one shard's where a stage is a funnel, for there
+    /// `shard` says whose they were.
+    fn parts(&self, rows: &RecordBatch) -> Vec<(u32, Range<usize>)> {
+        if self.shape.funnel {
+            return if rows.num_rows() == 0 { vec![] } else { vec![(0, 0..rows.num_rows())] };
+        }
+        runs(column(rows, "shard"))
+    }
+
+    /// Splits what a statement says by shard of origin and, where it names one, of destination.
+    fn address(rows: &RecordBatch, relation: &str, promised: Option<&SchemaRef>, said: &mut Vec<Said>) {
+        if rows.num_rows() == 0 {
+            return;
+        }
+        let to = column(rows, "to_shard").cloned();
+        let bare = bare(rows, promised);
+        for (from, range) in self.parts(rows) {
+            let Some(to) = &to else {
+                let rows = bare.slice(range.start, range.len());
+                said.push(Said { from, to: from, relation: relation.into(), rows });
+                continue;
+            };
+            let mut targets: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+            for row in range {
+                targets.entry(to.value(row)).or_default().push(row as u32);
+            }
+            for (to, picked) in targets {
+                if let Ok(rows) = take_record_batch(&bare, &UInt32Array::from(picked)) {
+                    said.push(Said { from, to, relation: relation.into(), rows });
+                }
+            }
         }
     }
 
@@ -165,31 +199,6 @@ fn runs(shards: Option<&UInt32Array>) -> Vec<(u32, Range<usize>)> {
 
 fn column<'a>(rows: &'a RecordBatch, name: &str) -> Option<&'a UInt32Array> {
     rows.column_by_name(name).and_then(|column| column.as_primitive_opt::<UInt32Type>())
-}
-
-/// Splits what a statement says by shard of origin and, where it names one, of destination.
-fn address(rows: &RecordBatch, relation: &str, promised: Option<&SchemaRef>, said: &mut Vec<Said>) {
-    if rows.num_rows() == 0 {
-        return;
-    }
-    let to = column(rows, "to_shard").cloned();
-    let bare = bare(rows, promised);
-    for (from, range) in runs(column(rows, "shard")) {
-        let Some(to) = &to else {
-            let rows = bare.slice(range.start, range.len());
-            said.push(Said { from, to: from, relation: relation.into(), rows });
-            continue;
-        };
-        let mut targets: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for row in range {
-            targets.entry(to.value(row)).or_default().push(row as u32);
-        }
-        for (to, picked) in targets {
-            if let Ok(rows) = take_record_batch(&bare, &UInt32Array::from(picked)) {
-                said.push(Said { from, to, relation: relation.into(), rows });
-            }
-        }
-    }
 }
 
 /// The columns that travel: places are those of the reader, and addresses end here.

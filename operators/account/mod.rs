@@ -9,6 +9,7 @@
 //! loan (a curve, a market, a day) touches the loans that it reprices. Money is never priced,
 //! placed or attributed here.
 
+mod changes;
 pub(crate) mod fold;
 pub(crate) mod history;
 pub(crate) mod letters;
@@ -18,7 +19,7 @@ pub(crate) mod says;
 mod touch;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

@@ -7,12 +7,12 @@
 use arrow::array::Array;
 
 use super::Account;
-use super::fold::{Debt, Fold, Parts, Standing};
+use super::changes::{Change, named, place_of};
+use super::fold::{Debt, Fold};
 use super::history::{History, Movement, Report, Target};
 use super::letters::{Letters, text};
 use super::loans::{Loan, NO_TEXT, day_of};
 use super::says::{Booking, Says};
-use crate::memory::Keys;
 
 /// Money dated this many days after the newest day tick is not believed.
 const FUTURE_DAYS_MAX: i32 = 366;
@@ -20,9 +20,9 @@ const FUTURE_DAYS_MAX: i32 = 366;
 /// Room for folding, kept between letters.
 #[derive(Default)]
 pub struct Scratch {
-    history: History,
-    before: Fold,
-    after: Fold,
+    pub history: History,
+    pub before: Fold,
+    pub after: Fold,
     starts: Vec<u32>,
 }
 
@@ -32,19 +32,6 @@ struct Incoming<'a> {
     at: i64,
     amount: i64,
     reverses: Option<&'a str>,
-}
-
-/// A loan whose history changed at a letter.
-struct Change<'a> {
-    letters: &'a Letters<'a>,
-    i: usize,
-    loan: &'a Loan,
-    shared: &'a Keys,
-    scratch: &'a Scratch,
-    /// Place of the letter's own movement, and the copy that it replaced.
-    own: Option<usize>,
-    replaced: Option<Movement>,
-    line: u32,
 }
 
 impl Account {
@@ -327,100 +314,6 @@ impl Scratch {
     }
 }
 
-impl Change<'_> {
-    /// Says by how much the booking of one movement changed.
-    fn say(&mut self, place: usize, says: &mut Says) {
-        let scratch = self.scratch;
-        let (standing, now) = scratch.after.booked[place];
-        let was = scratch.before.booked.get(place).copied();
-        let then =
-            was.filter(|(standing, _)| *standing == Standing::Booked).map(|(_, parts)| parts);
-        let now = (standing == Standing::Booked).then_some(now);
-        let movement = &scratch.history.movements[place];
-        let own = self.own == Some(place);
-        let replaced = if own { self.replaced.take() } else { None };
-        match (then, now) {
-            (None, Some(now)) => self.push(movement, None, &now, 0, says),
-            (Some(then), None) => {
-                let old = replaced.as_ref().unwrap_or(movement);
-                self.withdraw(old, &then, says);
-            }
-            (Some(then), Some(now)) => match replaced {
-                Some(old) => {
-                    self.withdraw(&old, &then, says);
-                    self.push(movement, None, &now, 0, says);
-                }
-                None if then != now => {
-                    let delta = super::fold::difference(&now, &then);
-                    let kind = Some(if is_reversal(movement) { "reversal" } else { "payment" });
-                    self.push(movement, kind, &delta, collected(&then), says);
-                }
-                None => {}
-            },
-            (None, None) => {}
-        }
-        let why = reason(standing);
-        if let Some(why) = why
-            && (own || was.is_none_or(|(was, _)| was != standing))
-        {
-            let place = place_of(self.letters, self.i);
-            let lender = named(self.shared, self.loan.lender);
-            let id = self.scratch.history.str(&movement.id);
-            let source = if own { text(self.letters.source, self.i) } else { None };
-            says.refused.push(place, lender, why, source.unwrap_or(id));
-        }
-    }
-
-    fn withdraw(&mut self, old: &Movement, then: &Parts, says: &mut Says) {
-        let taken = then.map(|part| -part);
-        self.push(old, Some("withdrawn"), &taken, collected(then), says);
-    }
-
-    /// One row of bookings; without a kind it is the movement's first.
-    fn push(
-        &mut self,
-        movement: &Movement,
-        kind: Option<&str>,
-        parts: &Parts,
-        booked: i64,
-        says: &mut Says,
-    ) {
-        let history = &self.scratch.history;
-        let first = if is_reversal(movement) { "reversal" } else { "payment" };
-        let payment = match movement.target {
-            Target::Known(payment) => history.movements.get(payment as usize),
-            _ => None,
-        };
-        // Money leaves by the way it came.
-        let channel = payment.map_or(movement.channel, |payment| payment.channel);
-        let booking = Booking {
-            kind: kind.unwrap_or(first),
-            movement_id: history.str(&movement.id),
-            reverses: match &movement.target {
-                Target::None => None,
-                Target::Known(_) => payment.map(|payment| history.str(&payment.id)),
-                Target::Awaited(id) => Some(history.str(id)),
-            },
-            loan_id: text(self.letters.loan_id, self.i),
-            lender_id: named(self.shared, self.loan.lender)
-                .or(text(self.letters.lender_id, self.i)),
-            currency: named(self.shared, self.loan.currency)
-                .or(text(self.letters.currency, self.i)),
-            paid_at: Some(movement.at),
-            channel: channel.checked_sub(1).map(|row| self.shared.key(row)),
-            correction: kind.is_some(),
-            parts: *parts,
-            suspense: 0,
-            line: self.line,
-            number: Some(movement.number),
-            undoes: payment.map(|payment| payment.number),
-            booked,
-        };
-        self.line += 1;
-        says.bookings.push(self.letters, self.i, &booking);
-    }
-}
-
 /// A movement whose own words make sense.
 fn sound<'a>(
     letters: &Letters<'a>,
@@ -440,35 +333,10 @@ fn sound<'a>(
     }
 }
 
-fn reason(standing: Standing) -> Option<&'static str> {
-    match standing {
-        Standing::Booked | Standing::Waiting => None,
-        Standing::AlreadyReversed => Some("already_reversed"),
-        Standing::ReversalAmount => Some("reversal_amount"),
-        Standing::ReversalTarget => Some("reversal_target"),
-    }
-}
-
-fn is_reversal(movement: &Movement) -> bool {
-    movement.target != Target::None
-}
-
 /// What went to the lender: penalty, fee, interest, principal.
-fn collected(parts: &Parts) -> i64 {
-    parts[..4].iter().sum()
-}
-
 fn next_number(number: u32) -> u32 {
     assert!(number < u32::MAX - 1, "a shard numbers fewer than 2^32 movements");
     number + 1
-}
-
-fn named(shared: &Keys, row: u32) -> Option<&str> {
-    (row != NO_TEXT).then(|| shared.key(row))
-}
-
-fn place_of(letters: &Letters<'_>, i: usize) -> (u32, u64, u32) {
-    (letters.shard.value(i), letters.seq.value(i), letters.row.value(i))
 }
 
 fn refuse(letters: &Letters<'_>, i: usize, why: &'static str, says: &mut Says) {

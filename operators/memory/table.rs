@@ -302,6 +302,21 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Rows that all count.
+    pub fn of(rows: RecordBatch) -> Snapshot {
+        Snapshot { schema: rows.schema(), rows: rows.num_rows(), parts: vec![(rows, None)] }
+    }
+
+    /// The same rows in some of their columns.
+    pub fn project(&self, columns: &[usize]) -> Result<Snapshot, ArrowError> {
+        let project = |(rows, map): &(RecordBatch, Option<BooleanBuffer>)| {
+            Ok((rows.project(columns)?, map.clone()))
+        };
+        let parts = self.parts.iter().map(project).collect::<Result<_, ArrowError>>()?;
+        let schema = Arc::new(self.schema.project(columns)?);
+        Ok(Snapshot { schema, rows: self.rows, parts })
+    }
+
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }

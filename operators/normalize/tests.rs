@@ -39,8 +39,19 @@ fn at(batch: &RecordBatch, column: &str, row: usize) -> String {
     }
 }
 
-const REPORT: &str = r#"{"event_id":"ev0000000001","event_type":"loan.delinquent","event_time":"2026-03-01T00:00:04Z","lender_id":"L007","loan_id":"LN0000000001","borrower_id":"B000000001","product":"cash","province":"44","principal":"3021.55","interest":"112.40","penalty":"18.02","fee":"5.00","currency":"CNY","days_past_due":47,"origination_date":"2025-08-11","due_date":"2026-01-13","phone":"13912345678","national_id":"440101199001011234","score":612,"contactable":true}"#;
-const PAYMENT: &str = r#"{"payment_id":"p0000000001","loan_id":"LN0000000001","kind":"payment","amount":"250.00","paid_at":"2026-03-02T08:30:00Z","channel":"bank","reverses":null}"#;
+const REPORT: &str = concat!(
+    r#"{"event_id":"ev0000000001","event_type":"loan.delinquent","#,
+    r#""event_time":"2026-03-01T00:00:04Z","lender_id":"L007","loan_id":"LN0000000001","#,
+    r#""borrower_id":"B000000001","product":"cash","province":"44","principal":"3021.55","#,
+    r#""interest":"112.40","penalty":"18.02","fee":"5.00","currency":"CNY","#,
+    r#""days_past_due":47,"origination_date":"2025-08-11","due_date":"2026-01-13","#,
+    r#""phone":"13912345678","national_id":"440101199001011234","score":612,"#,
+    r#""contactable":true}"#,
+);
+const PAYMENT: &str = concat!(
+    r#"{"payment_id":"p0000000001","loan_id":"LN0000000001","kind":"payment","#,
+    r#""amount":"250.00","paid_at":"2026-03-02T08:30:00Z","channel":"bank","reverses":null}"#,
+);
 
 #[test]
 fn the_examples_of_the_program_become_facts() {
@@ -247,6 +258,52 @@ fn cuts_do_not_matter() {
             assert_eq!(joined, whole[relation], "cut by {cut}");
         }
     }
+}
+
+/// Whatever bytes come, each row is a fact or refused, and register takes what is said.
+#[test]
+fn mutated_records_are_facts_or_refused() {
+    const BYTES: &[u8] = b"{}[]\",:\\0129.-+eEtfnZT \n\x00\x7f\xc3\xff";
+    let mut seed = 0x5eed_u64;
+    let mut next = |limit: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed as usize % limit
+    };
+    let rules = Rules { keys: Some(keys()), ..Rules::default() };
+    let (mut normalize, mut register) =
+        ((VERB.open)(&rules, 3), (crate::register::VERB.open)(&rules, 3));
+    let (mut facts_said, mut refused) = (0, 0);
+    for _ in 0..2_000 {
+        let mut payload = Vec::new();
+        for _ in 0..10 {
+            let mut line = [REPORT, PAYMENT][next(2)].as_bytes().to_vec();
+            for _ in 0..next(3) {
+                let at = next(line.len());
+                line[at] = BYTES[next(BYTES.len())];
+            }
+            payload.extend_from_slice(&line);
+            payload.push(b'\n');
+        }
+        let payload = Buffer::from(payload);
+        let part = Part {
+            seq: 1,
+            shard: 3,
+            lender: "L9",
+            format: Format::Json,
+            first_row: 0,
+            payload: &payload,
+        };
+        let rows = decode(&part, &facts::CANONICAL).rows;
+        let said = normalize.step(&rows);
+        assert_eq!(said[0].num_rows() + said[1].num_rows(), rows.num_rows());
+        facts_said += said[0].num_rows();
+        refused += said[1].num_rows();
+        register.step(&said[0]);
+    }
+    assert!(facts_said > 5_000, "{facts_said}");
+    assert!(refused > 5_000, "{refused}");
 }
 
 /// Names the constants of the columns, which nothing else ties to the dialect.

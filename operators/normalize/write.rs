@@ -88,8 +88,11 @@ impl<'a> Facts<'a> {
         self.id.push(record.id);
         self.at.push(record.at);
         self.lender.push_option(record.lender);
-        let currency = text(column::CURRENCY).unwrap_or(NO_CURRENCY);
-        self.currency.push(currency);
+        // A movement that names no currency is in its loan's.
+        let movement = matches!(record.money, Money::Movement(_));
+        let currency = text(column::CURRENCY).or((!movement).then_some(NO_CURRENCY));
+        self.currency.push_option(currency);
+        let currency = currency.unwrap_or_default();
 
         self.content.begin();
         self.content.text(record.kind.as_bytes());

@@ -30,13 +30,30 @@ fn given(lines: &[String]) -> RecordBatch {
 
 fn report(id: &str, loan: &str, lender: &str, borrower: &str, principal: &str) -> String {
     format!(
-        r#"{{"event_id":"{id}","event_time":"2026-03-01","lender_id":"{lender}","loan_id":"{loan}","borrower_id":"{borrower}","principal":"{principal}","interest":"0.00","penalty":"0.00","fee":"0.00","days_past_due":5,"national_id":"N{borrower}"}}"#
+        concat!(
+            r#"{{"event_id":"{id}","event_time":"2026-03-01","lender_id":"{lender}","#,
+            r#""loan_id":"{loan}","borrower_id":"{borrower}","principal":"{principal}","#,
+            r#""interest":"0.00","penalty":"0.00","fee":"0.00","days_past_due":5,"#,
+            r#""national_id":"N{borrower}"}}"#,
+        ),
+        borrower = borrower,
+        id = id,
+        lender = lender,
+        loan = loan,
+        principal = principal
     )
 }
 
 fn payment(id: &str, loan: &str, lender: &str, amount: &str) -> String {
     format!(
-        r#"{{"payment_id":"{id}","loan_id":"{loan}","lender_id":"{lender}","kind":"payment","amount":"{amount}","paid_at":"2026-03-02"}}"#
+        concat!(
+            r#"{{"payment_id":"{id}","loan_id":"{loan}","lender_id":"{lender}","#,
+            r#""kind":"payment","amount":"{amount}","paid_at":"2026-03-02"}}"#,
+        ),
+        amount = amount,
+        id = id,
+        lender = lender,
+        loan = loan
     )
 }
 

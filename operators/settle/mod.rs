@@ -13,6 +13,7 @@
 mod contracts;
 mod deals;
 mod post;
+pub mod waterfall;
 
 #[cfg(test)]
 mod tests;

@@ -140,6 +140,11 @@ const PLACE: [&str; 3] = ["shard", "seq", "row"];
 /// Said from one stage to the next and of no use once heard.
 const NOT_KEPT: [&str; 5] = ["demand", "facts", "letters", "lines", "ticked"];
 
+/// Whether a relation gets a table.
+pub(super) fn is_kept(name: &str) -> bool {
+    !NOT_KEPT.contains(&name)
+}
+
 /// How `batch` writes its relations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -188,7 +193,7 @@ impl Relations {
 
     /// Takes in rows of one relation, as a stage said them.
     pub fn apply(&mut self, name: &str, rows: &RecordBatch) {
-        if NOT_KEPT.contains(&name) {
+        if !is_kept(name) {
             return;
         }
         if let Some(table) = self.tables.get_mut(name) {

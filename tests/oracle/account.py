@@ -63,7 +63,7 @@ class Loan:
         if twin is not None and twin.digest == fact.digest:
             return False, None
         if twin is not None and twin.digest > fact.digest:
-            raise Refused("conflict", fact.lender)
+            raise Refused("conflict", fact.lender or self.lender)
         kept[fact.id] = fact
         if self.lender is None and fact.kind == "report":
             self.lender, self.borrower = fact.lender, fact.borrower

@@ -127,12 +127,14 @@ def compare_refused(ours, theirs, say):
 def compare_ledger(ledger, suspense, say):
     sums, held = defaultdict(Decimal), defaultdict(Decimal)
     for row in ledger:
-        sums[(row["entry_id"], row["currency"])] += Decimal(row["amount"])
+        # An entry's lines are numbered behind its id.
+        entry = row["entry_id"].rpartition(":")[0] or row["entry_id"]
+        sums[(entry, row["loan_id"], row["currency"])] += Decimal(row["amount"])
         if row["account"] == "suspense":
             held[row["loan_id"]] += Decimal(row["amount"])
-    for (entry, currency), amount in sums.items():
+    for (entry, loan, currency), amount in sums.items():
         if amount:
-            say(f"ledger {entry}: lines sum to {amount} {currency}, expected 0.00")
+            say(f"ledger {entry} of {loan}: lines sum to {amount} {currency}, expected 0.00")
     expected = {row["loan_id"]: Decimal(row["amount"]) for row in suspense}
     for loan in sorted(held.keys() | expected.keys()):
         got = abs(held.get(loan, Decimal(0)))

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Makes intake and reference files with everything in them that goes wrong in life.
 
-    generate.py --seed N --events M --out DIR [--plain] [--files K] [--contracts]
+    generate.py --seed N --events M --out DIR [--plain] [--files K] [--contracts] [--capacity C]
 
 Writes DIR/intake-1.jsonl and on, and DIR/reference/. The same seed writes the same bytes.
+Without a capacity every agency is without limit; with one, C cases are dealt out unevenly.
 Plain: reports and payments only, each once, in order of time, none malformed.
 """
 
@@ -83,6 +84,12 @@ class Life:
                 row["extra"] = {"nested": [1, 2, {"deep": None}], "loan_id": "not this one"}
             if dice.random() < 0.01:
                 del row[dice.choice(("province", "score", "phone", "due_date", "contactable"))]
+            if dice.random() < 0.01:
+                row[dice.choice(("origination_date", "due_date"))] = "2025-13-45"
+            if dice.random() < 0.01:
+                row["score"] = dice.choice(("n/a", 99.5, None, [612], -3))
+            if dice.random() < 0.01:
+                row["contactable"] = dice.choice(("yes", 1, {}))
             if dice.random() < 0.005:
                 row["principal"] = "-0.00" if principal == 0 else row["principal"]
         self.events.append((self.now, row))
@@ -204,9 +211,20 @@ def again(dice, row):
     if dice.random() < 0.5:
         dice.shuffle(items)
     copy = dict(items)
+    if dice.random() < 0.2:
+        # The same instant, written by another clock.
+        key = "paid_at" if "payment_id" in row else "event_time"
+        copy[key] = elsewhere(dice, row[key])
     if dice.random() < 0.3:
         copy["resent"] = dice.randint(1, 9)
     return copy
+
+
+def elsewhere(dice, text):
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    hours = dice.choice((-5, 1, 8))
+    written = moment.astimezone(timezone(timedelta(hours=hours))).isoformat()
+    return dice.choice((written, text.replace("Z", ".000Z"), text.replace("Z", ".0000009Z")))
 
 
 def other_content(dice, row):
@@ -256,6 +274,8 @@ def rows(dice, events, plain):
     if not plain:
         for place in sorted(dice.sample(range(len(lines)), events - len(lines)), reverse=True):
             lines.insert(place, malformed.line(dice, place))
+        # Blank lines are no rows.
+        lines = [line + b"\r\n\n" if dice.random() < 0.001 else line for line in lines]
     return lines
 
 
@@ -274,6 +294,7 @@ def main():
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--files", type=int, default=3)
     parser.add_argument("--contracts", action="store_true")
+    parser.add_argument("--capacity", type=int)
     args = parser.parse_args()
     dice = random.Random(args.seed)
     os.makedirs(args.out, exist_ok=True)
@@ -284,7 +305,8 @@ def main():
         with open(path, "wb") as file:
             for line in lines[index * share:(index + 1) * share]:
                 file.write(line + b"\n")
-    write_reference(dice, os.path.join(args.out, "reference"), args.plain, args.contracts)
+    folder = os.path.join(args.out, "reference")
+    write_reference(dice, folder, args.plain, args.contracts, args.capacity)
 
 
 if __name__ == "__main__":

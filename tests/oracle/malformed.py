@@ -34,7 +34,7 @@ NOT_ONE_OBJECT = (
 
 def line(dice, number):
     """One malformed line; `number` keeps the ids of different lines apart."""
-    kind = dice.randrange(14)
+    kind = dice.randrange(1 + len(CHANGES))
     if kind == 0:
         return dice.choice(NOT_ONE_OBJECT)
     base, field, values = CHANGES[kind - 1]
@@ -68,6 +68,7 @@ CHANGES = (
     (PAYMENT, ("amount",), NOT_MONEY),
     (PAYMENT, ("kind",), (ABSENT, None, "", "refund", "Payment")),
     (PAYMENT, ("amount",), ("0.00", "-250.00", "-0.00")),
+    (PAYMENT, ("payment_id",), ("",)),
     (PAYMENT, ("paid_at",), NOT_A_TIME),
     (REVERSAL, ("reverses",), EMPTY),
     (REVERSAL, ("amount",), ("0.00", "250.00")),

@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from account import Loan
 from market import SHARE, Market, half_away
 from reading import (
-    BUCKETS, PARTS, Refused, bucket, date_text, day_text, instant_text, money, read,
+    BUCKETS, DAY_MICROS, PARTS, Refused, bucket, date_text, day_text, instant_text, money, read,
 )
 
 VALUE_MIN = 0
@@ -40,8 +40,11 @@ class Terms:
 class Placement:
     """One decision: which agency, at what price, value and commission rate, and when."""
 
-    def __init__(self, agency, price, value, at, rate):
-        self.agency, self.price, self.value, self.at, self.rate = agency, price, value, at, rate
+    def __init__(self, desk, price, value, at, rate):
+        self.desk, self.price, self.value, self.at, self.rate = desk, price, value, at, rate
+        # How it stands: placed; paid, when the money was in; over, when debt came back by other
+        # than a reversal and the loan was to be decided anew.
+        self.status = "placed"
 
 
 class Book:
@@ -59,10 +62,7 @@ class Book:
     def take(self, fact):
         loan = self.loans.setdefault(fact.loan, Loan(fact.loan))
         new = not loan.known
-        changed, twin = loan.take(fact)
-        if twin is not None:
-            self.refuse(twin.lender, "conflict")
-        if not changed or not loan.known:
+        if not self.keep(loan, fact) or not loan.known:
             return
         if not new:
             self.letter(loan, fact)
@@ -73,10 +73,17 @@ class Book:
         self.letter(loan, fact)
         for movement in waiting.values():
             try:
-                loan.take(movement)
-                self.letter(loan, movement)
+                if self.keep(loan, movement):
+                    self.letter(loan, movement)
             except Refused as no:
                 self.refuse(no.lender, no.reason)
+
+    def keep(self, loan, fact):
+        """Whether a fact says anything new of its loan."""
+        changed, twin = loan.take(fact)
+        if twin is not None:
+            self.refuse(twin.lender or loan.lender, "conflict")
+        return changed
 
     def refuse(self, lender, reason):
         self.refused[(lender or "", reason)] += 1
@@ -87,49 +94,94 @@ class Book:
     def letter(self, loan, fact):
         """One fact about a known loan: fold, price, decide, attribute."""
         for reversal, reason in loan.fold():
-            self.refuse(reversal.lender, reason)
-        terms = Terms(loan, fact.at // 86_400_000_000)
+            self.refuse(reversal.lender or loan.lender, reason)
+        before = self.terms.get(loan.loan_id)
+        terms = Terms(loan, fact.at // DAY_MICROS)
         terms.price = self.market.price(terms)
         self.terms[loan.loan_id] = terms
-        self.decide(loan, fact)
+        waited = before is not None and before.price is not None
+        self.turn(loan, fact, waited)
         if fact.kind != "report":
             loan.read_at[fact.id] = self.placed.get(loan.loan_id)
 
-    def decide(self, loan, fact):
-        here = self.terms[loan.loan_id]
-        if here.price is None or here.balance <= 0:
-            return
+    def turn(self, loan, fact, waited):
+        """What a fact does to its loan's placement. `waited`: it had a price before."""
+        here, placed = self.terms[loan.loan_id], self.placed.get(loan.loan_id)
         case = self.cases[self.case_key(loan)]
-        live = [one for one in case if self.is_open(one)]
-        held = [one for one in live if one.loan_id in self.placed]
-        if not held:
-            best, value = self.best(live)
-            if best is not None:
-                self.place(live, best, fact)
-            return
-        agency = self.placed[held[0].loan_id].agency
-        desk = self.market.desks[agency]
-        if loan.loan_id not in self.placed and self.market.eligible(desk, here):
-            self.place([loan], desk, fact)
-        if fact.kind != "report":
-            return
-        best, value = self.best(live)
-        held = [one for one in live if one.loan_id in self.placed]
-        kept = sum(self.market.value(desk, self.terms[one.loan_id]) for one in held)
-        if best is not None and best is not desk and value - kept > SWITCH_MARGIN * UNIT:
-            self.place(live, best, fact)
+        held = [one for one in case if self.is_held(one)]
+        desk = self.placed[held[0].loan_id].desk if held else None
+        if here.balance <= 0:
+            if self.is_held(loan):
+                placed.status = "paid"
+            if not [one for one in case if self.is_held(one)]:
+                self.decide(case, fact)
+        elif self.resumes(placed, desk, fact):
+            placed.status = "placed"
+        elif desk is None:
+            self.lapse(placed)
+            self.decide(case, fact)
+        elif self.is_held(loan) or (waited and (placed is None or placed.status == "over")):
+            if fact.kind == "report":
+                self.decide_again(case, desk, fact)
+        else:
+            self.lapse(placed)
+            if here.price is not None and self.market.eligible(desk, here):
+                self.place([loan], desk, fact)
+
+    def resumes(self, placed, desk, fact):
+        """Debt reopened by a reversal goes on where it was, unless its case is elsewhere."""
+        paid = placed is not None and placed.status == "paid"
+        return paid and fact.kind == "reversal" and desk in (None, placed.desk)
+
+    def lapse(self, placed):
+        if placed is not None and placed.status == "paid":
+            placed.status = "over"
+
+    def is_held(self, loan):
+        placed = self.placed.get(loan.loan_id)
+        return placed is not None and placed.status == "placed"
 
     def is_open(self, loan):
         terms = self.terms.get(loan.loan_id)
         return terms is not None and terms.price is not None and terms.balance > 0
 
-    def best(self, loans):
+    def decide(self, case, fact):
+        """A case that nobody holds goes where it is worth most."""
+        live = [one for one in case if self.is_open(one)]
+        best, _ = self.best(live)
+        if best is not None:
+            self.place(live, best, fact)
+
+    def decide_again(self, case, desk, fact):
+        """A case that a desk holds moves only where it is worth more by the margin.
+
+        While one of its placed loans has lost its price, what the case is worth cannot be said.
+        """
+        held = [one for one in case if self.is_held(one)]
+        if not all(self.is_open(one) for one in held):
+            return
+        live = [one for one in case if self.is_open(one)]
+        kept = self.worth(desk, [one for one in live if self.is_held(one)])
+        takes_all = all(self.market.eligible(desk, self.terms[one.loan_id]) for one in live)
+        if takes_all:
+            kept = max(kept, self.worth(desk, live))
+        best, value = self.best(live, desk)
+        if best is not None and value - kept > SWITCH_MARGIN * UNIT:
+            self.place(live, best, fact)
+        elif takes_all:
+            self.place([one for one in live if not self.is_held(one)], desk, fact)
+
+    def worth(self, desk, loans):
+        return sum(self.market.value(desk, self.terms[loan.loan_id]) for loan in loans)
+
+    def best(self, loans, other_than=None):
         """The desk worth most for a case, above the least value; ties to the lowest id."""
         best, most = None, VALUE_MIN * UNIT
-        terms = [self.terms[loan.loan_id] for loan in loans]
-        for desk in self.market.desks.values():
-            if all(self.market.eligible(desk, one) for one in terms):
-                value = sum(self.market.value(desk, one) for one in terms)
+        for desk in self.market.desks.values() if loans else ():
+            if desk is other_than:
+                continue
+            if all(self.market.eligible(desk, self.terms[loan.loan_id]) for loan in loans):
+                value = self.worth(desk, loans)
                 if value > most:
                     best, most = desk, value
         return best, most
@@ -139,7 +191,7 @@ class Book:
             terms = self.terms[loan.loan_id]
             value = half_away(self.market.value(desk, terms), UNIT)
             rate = self.market.rate(desk, terms)
-            self.placed[loan.loan_id] = Placement(desk.agency, terms.price, value, fact.at, rate)
+            self.placed[loan.loan_id] = Placement(desk, terms.price, value, fact.at, rate)
 
 
 def statements(book):
@@ -153,7 +205,7 @@ def statements(book):
             movement = loan.movements[id_]
             origin = movement.reverses if movement.kind == "reversal" else id_
             placement = loan.read_at[origin]
-            agency = placement.agency if placement else ""
+            agency = placement.desk.agency if placement else ""
             collected = sum(booked.parts[:4])
             commission = half_away(collected * placement.rate, SHARE) if placement else 0
             key = (loan.lender, agency, day_text(movement.at), loan.newest().currency)
@@ -194,13 +246,14 @@ def placement_rows(book):
         if not loan.known:
             continue
         terms, placed = book.terms[loan.loan_id], book.placed.get(loan.loan_id)
-        if placed is None:
+        if placed is None or placed.status == "over":
             status = "unpriced" if terms.price is None else "waiting"
             yield (loan.loan_id, loan.lender, "", "", "", "", "", status)
             continue
         yield (
-            loan.loan_id, loan.lender, placed.agency, placed.agency, money(placed.price),
-            money(placed.value), instant_text(placed.at), "placed" if terms.balance else "paid",
+            loan.loan_id, loan.lender, placed.desk.agency, placed.desk.agency,
+            money(placed.price), money(placed.value), instant_text(placed.at),
+            placed.status,
         )
 
 

@@ -20,6 +20,9 @@ _INSTANT = re.compile(
 )
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _DAY = datetime.date(1970, 1, 1)
+DAY_MICROS = 86_400_000_000
+# What an amount is in that names no currency: ISO 4217 for "none".
+NO_CURRENCY = "XXX"
 
 
 class Refused(Exception):
@@ -67,7 +70,9 @@ def money(value):
 
 
 def instant(text):
-    """Microseconds since 1970 of an RFC 3339 instant, or None."""
+    """Microseconds since 1970 of an RFC 3339 instant or a day (its midnight), or None."""
+    if isinstance(text, str) and len(text) == 10 and date_days(text) is not None:
+        return date_days(text) * DAY_MICROS
     found = _INSTANT.fullmatch(text) if isinstance(text, str) else None
     if not found:
         return None
@@ -105,6 +110,13 @@ def date_text(days):
     return "" if days is None else (_DAY + datetime.timedelta(days=days)).isoformat()
 
 
+def masked(phone):
+    """First three and last four; of a short number nothing is shown."""
+    if phone is None:
+        return None
+    return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 8 else "*" * len(phone)
+
+
 def token(text):
     """Batch keys its tokens with 32 zero bytes."""
     if not text:
@@ -138,6 +150,12 @@ def read(line, lender=None):
         _report(raw, fact)
     else:
         _movement(raw, fact)
+    fact.borrower = _text(raw.get("borrower_id"))
+    fact.product = _text(raw.get("product"))
+    fact.province = _text(raw.get("province"))
+    fact.currency = _text(raw.get("currency")) or NO_CURRENCY
+    fact.channel = _text(raw.get("channel"))
+    fact.reverses = _text(raw.get("reverses"))
     fact.digest = _digest(fact)
     return fact
 
@@ -167,14 +185,10 @@ def _report(raw, fact):
     _need(fact.id, "missing_event_id", fact)
     fact.at = instant(raw.get("event_time"))
     _need(fact.at is not None, "bad_time", fact)
-    fact.borrower = _text(raw.get("borrower_id"))
-    fact.product = _text(raw.get("product"))
-    fact.province = _text(raw.get("province"))
-    fact.currency = _text(raw.get("currency"))
     fact.origination = date_days(raw.get("origination_date"))
     fact.due = date_days(raw.get("due_date"))
     phone = _text(raw.get("phone"))
-    fact.phone = f"{phone[:3]}****{phone[-4:]}" if phone else None
+    fact.phone = masked(phone)
     fact.phone_token = token(phone)
     fact.person = token(_text(raw.get("national_id")))
     fact.score = _integer(raw.get("score"))
@@ -188,24 +202,23 @@ def _movement(raw, fact):
     _need(fact.amount is not None, "bad_decimal", fact)
     fact.kind = raw.get("kind")
     _need(fact.kind in ("payment", "reversal"), "wrong_type", fact)
-    fact.reverses = _text(raw.get("reverses"))
-    _need(fact.kind == "payment" or fact.reverses, "missing_reverses", fact)
+    _need(fact.kind == "payment" or _text(raw.get("reverses")), "missing_reverses", fact)
     rises = fact.amount > 0 if fact.kind == "payment" else fact.amount < 0
     _need(rises, "wrong_sign", fact)
+    _need(fact.id, "missing_payment_id", fact)
     fact.at = instant(raw.get("paid_at"))
     _need(fact.at is not None, "bad_time", fact)
-    fact.channel = _text(raw.get("channel"))
-    fact.currency = _text(raw.get("currency"))
 
 
 def _digest(fact):
     """BLAKE2b-64 of the canonical content: of two copies with one id the greater wins."""
     owed = [None] * 4 if fact.owed is None else [fact.owed[i] for i in (3, 2, 0, 1)]
+    contactable = None if fact.contactable is None else str(fact.contactable).lower()
     columns = [
         fact.kind, fact.id, fact.at, fact.loan, fact.lender, fact.borrower, fact.person,
         fact.product, fact.province, fact.currency, *owed, fact.days, fact.origination, fact.due,
-        fact.phone, fact.phone_token, fact.score, fact.contactable, fact.amount, fact.channel,
-        fact.reverses,
+        fact.phone_token, fact.score, contactable, fact.amount, fact.channel, fact.reverses,
     ]
+    assert len(columns) == 23, "the content of a fact is 23 texts"
     joined = "\x1f".join("" if column is None else str(column) for column in columns)
     return int.from_bytes(hashlib.blake2b(joined.encode(), digest_size=8).digest(), "big")

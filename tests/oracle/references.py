@@ -10,7 +10,7 @@ BUCKETS = ("0", "1-30", "31-60", "61-90", "91-180", "181-360", "361+")
 BASE = (9300, 7200, 4800, 3100, 1900, 900, 310)
 
 
-def write_reference(dice, folder, plain, contracts):
+def write_reference(dice, folder, plain, contracts, capacity=None):
     os.makedirs(folder, exist_ok=True)
     products = sorted(set(PRODUCTS))
     curve = []
@@ -32,6 +32,8 @@ def write_reference(dice, folder, plain, contracts):
     agencies = [agency(dice, number, products) for number in range(1, 13)]
     # Two equals: the tie goes to the lower id.
     agencies.append(("A03b", *agencies[2][1:]))
+    if capacity is not None:
+        agencies = [(*row[:6], share, *row[7:]) for row, share in shares(dice, agencies, capacity)]
     write(
         folder, "agencies",
         "agency_id,provinces,products,bucket_min,bucket_max,unit_cost,capacity,"
@@ -46,6 +48,13 @@ def write_reference(dice, folder, plain, contracts):
                 for lender in LENDERS for row in agencies if dice.random() < 0.6
             ],
         )
+
+
+def shares(dice, agencies, capacity):
+    """Deals out a capacity unevenly: a few agencies have most of it, one has none."""
+    weights = [0, *(dice.random() ** 2 for _ in agencies[1:])]
+    for row, weight in zip(agencies, weights):
+        yield row, int(capacity * weight / sum(weights))
 
 
 def agency(dice, number, products):

@@ -3,13 +3,16 @@
 
     uci_totals.py            prints them as JSON
     uci_totals.py --check    exits with 1 unless they are those of uci_totals.json beside it
+    uci_totals.py --of DIR   exits with 1 unless the relations in DIR add up to them
 
 None depends on agencies or their capacities: whoever holds an account, the money is the same.
 """
 
+import csv
 import json
 import os
 import sys
+from decimal import Decimal
 
 from uci_reshape import HERE, accounts, months
 
@@ -75,8 +78,46 @@ def published():
     assert status == NEWEST_STATUS, f"newest status counts {status} are not those published"
 
 
+def relation(folder, name):
+    with open(os.path.join(folder, name + ".csv"), newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
+
+
+def written(folder):
+    """The same totals of what `recoup batch --out` or `recoup demo` wrote, in whole dollars."""
+    loans = list(relation(folder, "loans"))
+    lines = list(relation(folder, "statements"))
+    sums = {
+        "accounts": len(loans),
+        "outstanding": sum(Decimal(loan["balance"]) for loan in loans),
+        "payments": sum(int(line["count"]) for line in lines),
+        "collected": sum(Decimal(line["collected"]) for line in lines),
+        "over": sum(Decimal(line["over"]) for line in lines),
+    }
+    if os.path.exists(os.path.join(folder, "ledger.csv")):
+        booked = {"before_report": Decimal(0), "suspense": Decimal(0)}
+        for line in relation(folder, "ledger"):
+            if line["account"] in booked:
+                booked[line["account"]] -= Decimal(line["amount"])
+        sums["paid_before_report"] = booked["before_report"]
+        # Everything that waited for its account has found it.
+        sums["suspense"] = booked["suspense"]
+    return sums
+
+
+def compare(folder):
+    expected = {**totals(), "suspense": 0}
+    sums = written(folder)
+    wrong = [key for key in sums if sums[key] != expected[key]]
+    for key in wrong:
+        print(f"{key}: {sums[key]}, expected {expected[key]}")
+    sys.exit(1 if wrong else 0)
+
+
 def main():
     published()
+    if sys.argv[1:2] == ["--of"]:
+        compare(sys.argv[2])
     found = totals()
     if "--check" not in sys.argv[1:]:
         print(json.dumps(found, indent=2))

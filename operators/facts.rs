@@ -206,8 +206,10 @@ pub fn stamped() -> SchemaRef {
 /// What account says of money: by how much one movement's booking changes at this letter.
 ///
 /// `seq` and `row` are the letter's. The first booking of a movement has `correction` false; what a
-/// late fact changes in bookings made before has it true. The deltas of one row sum to what
-/// leaves or enters: `before_report`, `suspense` and `over` are accounts of their own.
+/// late fact changes in bookings made before has it true. Of kind `withdrawn` is a row that takes a
+/// booking back whole: a copy that was replaced, or a reversal that came second. The deltas of one
+/// row sum to what leaves or enters: `before_report`, `suspense` and `over` are accounts of their
+/// own.
 pub fn bookings() -> SchemaRef {
     let mut columns = place();
     columns.extend([
@@ -227,6 +229,14 @@ pub fn bookings() -> SchemaRef {
         ("over", MONEY),
         ("before_report", MONEY),
         ("suspense", MONEY),
+        // the place of this row among its letter's, from 0: rows of one letter have an order
+        ("line", UInt32),
+        // the shard counts the movements it keeps from 0; null where it keeps none (suspense)
+        ("number", UInt32),
+        // of a reversal: the number of the payment that it undoes
+        ("undoes", UInt32),
+        // what this movement had collected before this row
+        ("booked", MONEY),
     ]);
     schema(columns)
 }

@@ -1,0 +1,227 @@
+//! What is owed after every fact, and what every movement of money books.
+//!
+//! A loan's reports and movements are kept compactly and folded in business order (`fold`).
+//! What comes in order is booked from the state at the end of the history; what comes late, is
+//! reversed or replaced, folds the history again and says by how much each booking changes.
+//! Final bookings depend on the set of facts only, not on their order of arrival.
+//!
+//! Every letter about a known loan is stamped with what is owed after it. What concerns no single
+//! loan (a curve, a market, a day) touches the loans that it reprices. Money is never priced,
+//! placed or attributed here.
+
+mod changes;
+pub(crate) mod fold;
+pub(crate) mod history;
+pub(crate) mod letters;
+mod loans;
+mod movements;
+pub(crate) mod says;
+mod touch;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, Int32Array, Int64Array, StringArray, UInt32Array};
+use arrow::record_batch::RecordBatch;
+
+use self::letters::{Letters, text};
+use self::loans::{Loan, NO_TEXT};
+use self::says::{Says, Schemas};
+use crate::memory::Keys;
+use crate::rules::{LoanKey, Rules};
+use crate::{LoadError, Operator, Verb, facts};
+
+pub(crate) use self::loans::{day_of, loaded, table};
+
+/// The entry of [`crate::ALL`].
+pub const ACCOUNT: Verb = Verb {
+    name: "account",
+    about: "Says what is owed after every fact and what every movement books, by folding each \
+            loan's reports and movements in business order.",
+    takes: facts::letters,
+    says: &[
+        crate::Says { name: "stamped", schema: facts::stamped },
+        crate::Says { name: "bookings", schema: facts::bookings },
+        crate::Says { name: "refused", schema: facts::refused },
+    ],
+    open: |rules, _shard| Box::new(Account::new(rules)),
+};
+
+/// One shard's loans.
+pub struct Account {
+    loan_key: LoanKey,
+    keys: Keys,
+    loans: Vec<Loan>,
+    /// Texts that loans share: lenders, products, provinces, borrowers.
+    shared: Keys,
+    /// How many movements this shard has numbered.
+    numbered: u32,
+    /// The newest day tick.
+    day: Option<i32>,
+    day_passed: bool,
+    touch: touch::Touch,
+    schemas: Schemas,
+    scratch: movements::Scratch,
+    key: String,
+}
+
+impl Account {
+    pub fn new(rules: &Rules) -> Self {
+        Account {
+            loan_key: rules.loan_key,
+            keys: Keys::default(),
+            loans: Vec::new(),
+            shared: Keys::default(),
+            numbered: 0,
+            day: None,
+            day_passed: false,
+            touch: touch::Touch::default(),
+            schemas: Schemas::default(),
+            scratch: movements::Scratch::default(),
+            key: String::new(),
+        }
+    }
+
+    /// Writes the key of a letter's loan; `false` where the letter names none.
+    fn name_loan(&mut self, letters: &Letters<'_>, i: usize) -> bool {
+        let Some(loan_id) = text(letters.loan_id, i) else { return false };
+        self.key.clear();
+        if self.loan_key == LoanKey::LenderLoan {
+            self.key.push_str(text(letters.lender_id, i).unwrap_or_default());
+            self.key.push('\u{1f}');
+        }
+        self.key.push_str(loan_id);
+        true
+    }
+
+    /// The row of a letter's loan, new or known.
+    fn loan(&mut self) -> u32 {
+        let (row, new) = self.keys.row(&self.key);
+        if new {
+            self.loans.push(Loan::default());
+        }
+        row
+    }
+
+    /// Stamps a letter with its loan as it is now, if anybody ever reported it.
+    fn stamp(&self, letters: &Letters<'_>, i: usize, row: u32, kind: &str, says: &mut Says) {
+        let loan = &self.loans[row as usize];
+        if !loan.reported() {
+            return;
+        }
+        let key = self.keys.key(row);
+        let loan_id = match self.loan_key {
+            LoanKey::Loan => key,
+            LoanKey::LenderLoan => key.split_once('\u{1f}').map_or(key, |(_, id)| id),
+        };
+        says.stamped.loan(letters, i, kind, &loan.view(loan_id, &self.shared, self.day));
+    }
+
+    /// A fact that every shard hears: its own row, then the loans that it reprices.
+    fn broadcast(&mut self, letters: &Letters<'_>, i: usize, says: &mut Says) {
+        says.stamped.broadcast(letters, i);
+        let touched = if std::mem::take(&mut self.day_passed) {
+            (0..self.loans.len() as u32).collect()
+        } else {
+            self.touch.take(&self.loans, &self.shared, self.day)
+        };
+        for row in touched {
+            self.stamp(letters, i, row, "touched", says);
+        }
+    }
+
+    fn pass(&mut self, rows: &RecordBatch) {
+        let numbers = rows
+            .column_by_name("number")
+            .and_then(|column| column.as_any().downcast_ref::<Int64Array>());
+        let Some(numbers) = numbers else { return };
+        let days = (0..numbers.len()).filter(|i| numbers.is_valid(*i)).map(|i| numbers.value(i));
+        let Some(day) = days.max().and_then(|day| i32::try_from(day).ok()) else { return };
+        // A day that has passed does not come back.
+        if self.day.is_none_or(|known| known < day) {
+            self.day = Some(day);
+            self.day_passed = true;
+        }
+    }
+}
+
+impl Operator for Account {
+    fn step(&mut self, facts: &RecordBatch) -> Vec<RecordBatch> {
+        let letters = Letters::of(facts);
+        let mut says = Says::new(letters.len());
+        for i in 0..letters.len() {
+            match text(letters.kind, i).unwrap_or_default() {
+                "report" => self.report(&letters, i, &mut says),
+                "payment" => self.movement(&letters, i, false, &mut says),
+                "reversal" => self.movement(&letters, i, true, &mut says),
+                "suspended" => self.suspense(&letters, i, 1, &mut says),
+                "released" => self.suspense(&letters, i, -1, &mut says),
+                _ if letters.loan_id.is_null(i) => self.broadcast(&letters, i, &mut says),
+                other => {
+                    // A fact that informs about one loan and moves nothing.
+                    if self.name_loan(&letters, i)
+                        && let Some(row) = self.keys.find(&self.key)
+                    {
+                        self.stamp(&letters, i, row, other, &mut says);
+                    }
+                }
+            }
+        }
+        says.finish(&self.schemas)
+    }
+
+    fn hear(&mut self, name: &str, rows: &RecordBatch) {
+        self.touch.hear(name, rows);
+        self.day_passed = false;
+        if name == "day" {
+            self.pass(rows);
+        }
+    }
+
+    fn save(&self) -> Vec<RecordBatch> {
+        vec![
+            loans::save(&self.keys, &self.loans),
+            table(vec![("text", Arc::new(self.shared.save()))]),
+            self.touch.save(),
+            table(vec![
+                ("numbered", Arc::new(UInt32Array::from(vec![self.numbered]))),
+                ("day", Arc::new(Int32Array::from(vec![self.day]))),
+            ]),
+        ]
+    }
+
+    fn load(&mut self, tables: Vec<RecordBatch>) -> Result<(), LoadError> {
+        self.wake(&tables).map_err(|what| LoadError { operator: "account", what })
+    }
+
+    fn size(&self) -> usize {
+        let loans: usize = self.loans.iter().map(Loan::size).sum();
+        self.keys.size() + self.shared.size() + loans
+    }
+}
+
+impl Account {
+    fn wake(&mut self, tables: &[RecordBatch]) -> Result<(), String> {
+        let [loans, texts, rates, counts] = tables else {
+            return Err(format!("{} tables instead of 4", tables.len()));
+        };
+        (self.keys, self.loans) = loans::load(loans)?;
+        self.shared = Keys::load(loaded::<StringArray>(texts, "text")?);
+        self.touch.load(rates)?;
+        let numbered: &UInt32Array = loaded(counts, "numbered")?;
+        let day: &Int32Array = loaded(counts, "day")?;
+        if counts.num_rows() != 1 {
+            return Err(format!("{} rows of counts instead of 1", counts.num_rows()));
+        }
+        self.numbered = numbered.value(0);
+        self.day = day.is_valid(0).then(|| day.value(0));
+        let known = self.shared.len() as u32;
+        let missing = |row: u32| row != NO_TEXT && row >= known;
+        if self.loans.iter().any(|loan| loan.texts().into_iter().any(missing)) {
+            return Err("a loan names a text that is not there".to_owned());
+        }
+        Ok(())
+    }
+}

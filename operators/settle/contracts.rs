@@ -1,0 +1,151 @@
+//! The terms between a lender and an agency that settle reads.
+//!
+//! A message of a version that is already known is a further part of the table; any other
+//! replaces it. Deals made under an older version keep its terms.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, BooleanArray, Date32Array, Int64Array, StringArray};
+use arrow::record_batch::RecordBatch;
+
+use crate::account::letters::text;
+use crate::account::{loaded, table};
+use crate::memory::Keys;
+
+/// How a movement is settled under a contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Halves go to the even neighbor instead of away from zero.
+    pub half_even: bool,
+    /// The agency remits all it collected and is paid its commission apart.
+    pub gross: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Contract {
+    /// Row of lender and agency.
+    pair: u32,
+    valid_from: i32,
+    valid_to: i32,
+    terms: Terms,
+}
+
+/// The newest contracts.
+#[derive(Default)]
+pub struct Contracts {
+    version: Option<i64>,
+    pairs: Keys,
+    contracts: Vec<Contract>,
+}
+
+impl Contracts {
+    pub fn hear(&mut self, rows: &RecordBatch) {
+        let texts = |name: &str| {
+            rows.column_by_name(name).and_then(|c| c.as_any().downcast_ref::<StringArray>())
+        };
+        let days = |name: &str| {
+            rows.column_by_name(name).and_then(|c| c.as_any().downcast_ref::<Date32Array>())
+        };
+        let version = rows
+            .column_by_name("version")
+            .and_then(|column| column.as_any().downcast_ref::<Int64Array>())
+            .filter(|column| !column.is_empty() && column.is_valid(0))
+            .map(|column| column.value(0));
+        if version.is_none() || version != self.version {
+            self.contracts.clear();
+        }
+        self.version = version;
+        let (Some(lenders), Some(agencies)) = (texts("lender_id"), texts("agency_id")) else {
+            return;
+        };
+        let said = |name: &str, i: usize, what: &str| {
+            texts(name).and_then(|column| text(column, i)) == Some(what)
+        };
+        let day = |name: &str, i: usize, absent: i32| {
+            days(name).filter(|column| column.is_valid(i)).map_or(absent, |c| c.value(i))
+        };
+        let mut key = String::new();
+        for i in 0..rows.num_rows() {
+            let (Some(lender), Some(agency)) = (text(lenders, i), text(agencies, i)) else {
+                continue;
+            };
+            write_pair(&mut key, lender, agency);
+            self.contracts.push(Contract {
+                pair: self.pairs.row(&key).0,
+                valid_from: day("valid_from", i, i32::MIN),
+                valid_to: day("valid_to", i, i32::MAX),
+                terms: Terms {
+                    half_even: said("rounding", i, "half_even"),
+                    gross: said("remittance", i, "gross"),
+                },
+            });
+        }
+        self.contracts.sort_by_key(|contract| contract.pair);
+    }
+
+    /// The terms in force on a day: of several contracts the one that began last.
+    pub fn terms(&self, lender: &str, agency: &str, day: i32, key: &mut String) -> Terms {
+        if self.contracts.is_empty() {
+            return Terms::default();
+        }
+        write_pair(key, lender, agency);
+        let Some(pair) = self.pairs.find(key) else { return Terms::default() };
+        let start = self.contracts.partition_point(|contract| contract.pair < pair);
+        self.contracts[start..]
+            .iter()
+            .take_while(|contract| contract.pair == pair)
+            .filter(|contract| contract.valid_from <= day && day <= contract.valid_to)
+            .max_by_key(|contract| contract.valid_from)
+            .map_or_else(Terms::default, |contract| contract.terms)
+    }
+
+    pub fn save(&self) -> RecordBatch {
+        let all = &self.contracts;
+        let days =
+            |of: fn(&Contract) -> i32| Arc::new(Date32Array::from_iter_values(all.iter().map(of)));
+        let flags = |of: fn(&Contract) -> bool| {
+            Arc::new(BooleanArray::from_iter(all.iter().map(|contract| Some(of(contract)))))
+        };
+        let pairs = all.iter().map(|contract| self.pairs.key(contract.pair));
+        table(vec![
+            ("pair", Arc::new(StringArray::from_iter_values(pairs))),
+            ("version", Arc::new(Int64Array::from_iter(all.iter().map(|_| self.version)))),
+            ("valid_from", days(|contract| contract.valid_from)),
+            ("valid_to", days(|contract| contract.valid_to)),
+            ("half_even", flags(|contract| contract.terms.half_even)),
+            ("gross", flags(|contract| contract.terms.gross)),
+        ])
+    }
+
+    pub fn load(table: &RecordBatch) -> Result<Self, String> {
+        let pair: &StringArray = loaded(table, "pair")?;
+        let version: &Int64Array = loaded(table, "version")?;
+        let from: &Date32Array = loaded(table, "valid_from")?;
+        let to: &Date32Array = loaded(table, "valid_to")?;
+        let half_even: &BooleanArray = loaded(table, "half_even")?;
+        let gross: &BooleanArray = loaded(table, "gross")?;
+        let mut loaded = Contracts::default();
+        for i in 0..table.num_rows() {
+            loaded.version = version.is_valid(i).then(|| version.value(i));
+            let pair = loaded.pairs.row(pair.value(i)).0;
+            loaded.contracts.push(Contract {
+                pair,
+                valid_from: from.value(i),
+                valid_to: to.value(i),
+                terms: Terms { half_even: half_even.value(i), gross: gross.value(i) },
+            });
+        }
+        Ok(loaded)
+    }
+
+    pub fn size(&self) -> usize {
+        self.pairs.size() + size_of::<Contract>() * self.contracts.capacity()
+    }
+}
+
+fn write_pair(key: &mut String, lender: &str, agency: &str) {
+    key.clear();
+    key.push_str(lender);
+    key.push('\u{1f}');
+    key.push_str(agency);
+}

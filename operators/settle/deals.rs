@@ -1,0 +1,176 @@
+//! Under which deal each movement is settled.
+//!
+//! A deal is an agency, a desk, a rate and a rounding; there are few of them and many movements,
+//! so a movement keeps four bytes: the row of its deal, at the number that account gave it.
+
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, Int64Array, StringArray, UInt32Array};
+use arrow::record_batch::RecordBatch;
+
+use super::contracts::Terms;
+use crate::account::{loaded, table};
+use crate::memory::Keys;
+
+/// The row of no deal: nobody held the loan.
+pub const NOBODY: u32 = 0;
+const UNKNOWN: u32 = u32::MAX;
+/// A movement numbered this far beyond all others is not kept: account numbers them in turn.
+const GAP_MAX: usize = 1 << 20;
+
+/// Rates have six digits.
+const ONE: i128 = 1_000_000;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deal {
+    pub agency: String,
+    pub desk: String,
+    /// Commission rate, in millionths.
+    pub rate: i64,
+    pub half_even: bool,
+}
+
+impl Deal {
+    /// Commission on all that a movement has collected, in cents.
+    pub fn commission(&self, collected: i128) -> i128 {
+        let product = collected * i128::from(self.rate);
+        if self.half_even { round_half_even(product, ONE) } else { round_half_away(product, ONE) }
+    }
+}
+
+/// Rounds a fraction to a whole number, halves away from zero.
+pub fn round_half_away(numerator: i128, denominator: i128) -> i128 {
+    let half = denominator / 2;
+    if numerator >= 0 {
+        (numerator + half) / denominator
+    } else {
+        -((half - numerator) / denominator)
+    }
+}
+
+/// Rounds a fraction to a whole number, halves to the even neighbor.
+pub fn round_half_even(numerator: i128, denominator: i128) -> i128 {
+    let below = numerator.div_euclid(denominator);
+    let twice = 2 * numerator.rem_euclid(denominator);
+    match twice.cmp(&denominator) {
+        std::cmp::Ordering::Less => below,
+        std::cmp::Ordering::Greater => below + 1,
+        std::cmp::Ordering::Equal => below + (below & 1),
+    }
+}
+
+/// Every deal, and the deal of every movement by number.
+pub struct Deals {
+    keys: Keys,
+    deals: Vec<Deal>,
+    of: Vec<u32>,
+}
+
+impl Default for Deals {
+    fn default() -> Self {
+        let mut keys = Keys::default();
+        keys.row("");
+        Deals { keys, deals: vec![Deal::default()], of: Vec::new() }
+    }
+}
+
+impl Deals {
+    pub fn deal(&self, row: u32) -> &Deal {
+        &self.deals[row as usize]
+    }
+
+    /// The deal that a movement was first settled under.
+    pub fn of(&self, number: u32) -> Option<u32> {
+        self.of.get(number as usize).copied().filter(|row| *row != UNKNOWN)
+    }
+
+    pub fn fix(&mut self, number: u32, deal: u32) {
+        let number = number as usize;
+        if number >= self.of.len() {
+            if number - self.of.len() > GAP_MAX {
+                return;
+            }
+            self.of.resize(number + 1, UNKNOWN);
+        }
+        self.of[number] = deal;
+    }
+
+    /// The row of a deal. `key` is room for its text.
+    pub fn row(
+        &mut self,
+        agency: &str,
+        desk: &str,
+        rate: i128,
+        terms: Terms,
+        key: &mut String,
+    ) -> u32 {
+        // A rate is a fraction of what is collected; nine digits bound it.
+        let rate = rate.clamp(-999_999_999, 999_999_999) as i64;
+        key.clear();
+        key.push_str(agency);
+        key.push('\u{1f}');
+        key.push_str(desk);
+        key.push('\u{1f}');
+        for byte in rate.to_le_bytes() {
+            key.push(char::from(byte));
+        }
+        key.push(if terms.half_even { 'e' } else { 'a' });
+        let (row, new) = self.keys.row(key);
+        if new {
+            let (agency, desk) = (agency.to_owned(), desk.to_owned());
+            self.deals.push(Deal { agency, desk, rate, half_even: terms.half_even });
+        }
+        row
+    }
+
+    pub fn save(&self) -> [RecordBatch; 2] {
+        let deals = &self.deals;
+        [
+            table(vec![
+                ("key", Arc::new(self.keys.save())),
+                (
+                    "agency",
+                    Arc::new(StringArray::from_iter_values(deals.iter().map(|deal| &deal.agency))),
+                ),
+                (
+                    "desk",
+                    Arc::new(StringArray::from_iter_values(deals.iter().map(|deal| &deal.desk))),
+                ),
+                ("rate", Arc::new(Int64Array::from_iter_values(deals.iter().map(|d| d.rate)))),
+                (
+                    "half_even",
+                    Arc::new(BooleanArray::from_iter(deals.iter().map(|d| Some(d.half_even)))),
+                ),
+            ]),
+            table(vec![("deal", Arc::new(UInt32Array::from(self.of.clone())))]),
+        ]
+    }
+
+    pub fn load(table: &RecordBatch, movements: &RecordBatch) -> Result<Self, String> {
+        let keys = Keys::load(loaded::<StringArray>(table, "key")?);
+        let agency: &StringArray = loaded(table, "agency")?;
+        let desk: &StringArray = loaded(table, "desk")?;
+        let rate: &Int64Array = loaded(table, "rate")?;
+        let half_even: &BooleanArray = loaded(table, "half_even")?;
+        let deals: Vec<Deal> = (0..table.num_rows())
+            .map(|i| Deal {
+                agency: agency.value(i).to_owned(),
+                desk: desk.value(i).to_owned(),
+                rate: rate.value(i),
+                half_even: half_even.value(i),
+            })
+            .collect();
+        let of = loaded::<UInt32Array>(movements, "deal")?.values().to_vec();
+        if deals.is_empty() || keys.len() != deals.len() {
+            return Err(format!("{} deals under {} keys", deals.len(), keys.len()));
+        }
+        if of.iter().any(|row| *row != UNKNOWN && *row as usize >= deals.len()) {
+            return Err("a movement names a deal that is not there".to_owned());
+        }
+        Ok(Deals { keys, deals, of })
+    }
+
+    pub fn size(&self) -> usize {
+        self.keys.size() + 64 * self.deals.capacity() + 4 * self.of.capacity()
+    }
+}

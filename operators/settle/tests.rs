@@ -1,0 +1,167 @@
+//! Bookings in, books out, as tables of text.
+
+use super::SETTLE;
+use crate::account::tests::{lines, read, show};
+use crate::{Operator, Rules, facts};
+
+fn settle() -> Box<dyn Operator> {
+    (SETTLE.open)(&Rules::default(), 0)
+}
+
+const HEAD: &str = "seq,kind,movement_id,loan_id,lender_id,currency,paid_at,channel,correction,\
+    penalty,interest,principal,over,suspense,number,undoes,booked,agency_id,commission_rate";
+
+fn step(settle: &mut Box<dyn Operator>, text: &str) -> [String; 2] {
+    let said = settle.step(&read(&facts::attributed(), 1, &format!("{HEAD}\n{}", text.trim())));
+    [
+        show(&said[0], "entry_id,agency_id,account,amount,booked_on,cause"),
+        show(&said[1], "kind,agency_id,day,count,collected,over,commission"),
+    ]
+}
+
+#[test]
+fn a_reversal_claws_back_at_the_rate_of_its_payment() {
+    let mut settle = settle();
+    let [ledger, changes] = step(
+        &mut settle,
+        "
+        7,payment,p1,N1,L1,CNY,2026-03-02,agency,false,0.00,3.00,7.05,1.00,,0,,0.00,A1,0.25
+        8,reversal,r1,N1,L1,CNY,2026-03-03,agency,false,0.00,-3.00,-7.05,-1.00,,1,0,0.00,A2,0.4",
+    );
+    assert_eq!(
+        ledger,
+        lines(
+            "p1:7:0:0,A1,agency_clearing,11.05,2026-03-02,p1
+            p1:7:0:1,A1,receivable_interest,-3.00,2026-03-02,p1
+            p1:7:0:2,A1,receivable_principal,-7.05,2026-03-02,p1
+            p1:7:0:3,A1,borrower_credit,-1.00,2026-03-02,p1
+            p1:7:0:4,A1,collection_cost,2.51,2026-03-02,p1
+            p1:7:0:5,A1,agency_payable,-2.51,2026-03-02,p1
+            r1:8:0:0,A1,agency_clearing,-11.05,2026-03-03,r1
+            r1:8:0:1,A1,receivable_interest,3.00,2026-03-03,r1
+            r1:8:0:2,A1,receivable_principal,7.05,2026-03-03,r1
+            r1:8:0:3,A1,borrower_credit,1.00,2026-03-03,r1
+            r1:8:0:4,A1,collection_cost,-2.51,2026-03-03,r1
+            r1:8:0:5,A1,agency_payable,2.51,2026-03-03,r1"
+        )
+    );
+    assert_eq!(
+        changes,
+        lines(
+            "payment,A1,2026-03-02,1,10.05,1.00,2.51
+            reversal,A1,2026-03-03,1,-10.05,-1.00,-2.51"
+        )
+    );
+}
+
+#[test]
+fn a_correction_books_the_difference_of_two_rounded_totals() {
+    let mut settle = settle();
+    // 0.10 at 25 % is 0.025: half a cent away from zero is 0.03. All 0.12 are 0.03 as well.
+    step(
+        &mut settle,
+        "7,payment,p1,N1,L1,CNY,2026-03-02,,false,0.00,0.10,0.00,0.02,,0,,0.00,A1,0.25",
+    );
+    let row = "8,payment,p1,N1,L1,CNY,2026-03-02,,true,0.02,0.00,0.00,-0.02,,0,,0.10,A2,0.9";
+    let [ledger, changes] = step(&mut settle, row);
+    assert_eq!(
+        ledger,
+        lines(
+            "p1:8:0:0,A1,receivable_penalty,-0.02,2026-03-02,p1:correction
+            p1:8:0:1,A1,borrower_credit,0.02,2026-03-02,p1:correction"
+        )
+    );
+    assert_eq!(changes, "payment,A1,2026-03-02,0,0.02,-0.02,0.00\n");
+}
+
+#[test]
+fn what_concerns_a_closed_day_falls_on_the_first_open_one() {
+    let mut settle = settle();
+    let row = "7,payment,p1,N1,L1,CNY,2026-03-02,,false,0.00,0.00,5.00,0.00,,0,,0.00,,";
+    let day = |number: i32| read(&facts::ticks(), 1, &format!("kind,number\nday,{number}"));
+    // 2026-03-02 is day 20514; the tick of day 20516 leaves it open, that of 20517 closes it.
+    settle.hear("day", &day(20_516));
+    assert_eq!(step(&mut settle, row)[1], "payment,,2026-03-02,1,5.00,0.00,0.00\n");
+    settle.hear("day", &day(20_517));
+    assert_eq!(step(&mut settle, row)[1], "payment,,2026-03-03,1,5.00,0.00,0.00\n");
+}
+
+#[test]
+fn a_contract_names_its_rounding_and_a_deal_keeps_it() {
+    let mut settle = settle();
+    let contracts = |rounding: &str| {
+        let text = format!(
+            "version,lender_id,agency_id,valid_from,valid_to,rounding\n1,L1,A1,2026-01-01,2026-12-31,{rounding}"
+        );
+        read(&facts::contracts(), 1, &text)
+    };
+    settle.hear("contracts", &contracts("half_even"));
+    // 2.50 at 5 % is 0.125: 0.12 to the even cent.
+    let row = |seq, id, number, undoes, sign: &str| {
+        format!(
+            "{seq},payment,{id},N1,L1,CNY,2026-03-02,,false,0.00,0.00,{sign}2.50,0.00,,{number},{undoes},0.00,A1,0.05"
+        )
+    };
+    let commission = |changes: String| changes.trim().rsplit(',').next().unwrap().to_owned();
+    let mut book = |row: &str| commission(step(&mut settle, row)[1].clone());
+    assert_eq!(book(&row(7, "p1", 0, "", "")), "0.12");
+    settle.hear("contracts", &read(&facts::contracts(), 1, "version,contract_id\n2,none"));
+    let mut book = |row: &str| commission(step(&mut settle, row)[1].clone());
+    assert_eq!(book(&row(8, "p2", 1, "", "")), "0.13");
+    assert_eq!(book(&row(9, "r1", 2, "0", "-")), "-0.12");
+}
+
+#[test]
+fn suspense_is_in_the_books_and_on_no_statement() {
+    let [ledger, changes] = step(
+        &mut settle(),
+        "7,suspended,p1,N1,L1,,2026-03-02,bank,false,0.00,0.00,0.00,0.00,5.00,,,0.00,,",
+    );
+    assert_eq!(
+        ledger,
+        lines(
+            "p1:7:0:0,,bank,5.00,2026-03-02,p1:suspended
+            p1:7:0:1,,suspense,-5.00,2026-03-02,p1:suspended"
+        )
+    );
+    assert_eq!(changes, "");
+}
+
+#[test]
+fn rows_of_one_step_are_settled_in_log_order() {
+    let mut settle = settle();
+    let [_, changes] = step(
+        &mut settle,
+        "
+        8,reversal,r1,N1,L1,CNY,2026-03-03,,false,0.00,0.00,-5.00,0.00,,1,0,0.00,A2,0.4
+        7,payment,p1,N1,L1,CNY,2026-03-02,,false,0.00,0.00,5.00,0.00,,0,,0.00,A1,0.2",
+    );
+    assert_eq!(
+        changes,
+        "payment,A1,2026-03-02,1,5.00,0.00,1.00\nreversal,A1,2026-03-03,1,-5.00,0.00,-1.00\n"
+    );
+}
+
+#[test]
+fn nulls_and_numbers_out_of_turn_are_no_accident() {
+    let mut settle = settle();
+    let nulls =
+        read(&facts::attributed(), 1, "kind,number,undoes\n,,\npayment,4000000000,17\n,3,9");
+    assert_eq!(settle.step(&nulls).len(), SETTLE.says.len());
+    let saved = settle.save();
+    let mut again = self::settle();
+    again.load(saved.clone()).unwrap();
+    assert_eq!(again.save(), saved);
+    assert!(again.load(Vec::new()).is_err());
+}
+
+#[test]
+fn halves_round_by_their_rule() {
+    use super::deals::{round_half_away, round_half_even};
+    for (numerator, away, even) in
+        [(2_125, 213, 212), (2_135, 214, 214), (-2_125, -213, -212), (2_124, 212, 212), (0, 0, 0)]
+    {
+        assert_eq!(round_half_away(numerator, 10), away, "{numerator}");
+        assert_eq!(round_half_even(numerator, 10), even, "{numerator}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Random histories: reports, payments, reversals near and far, repeats, corrected copies.
+
+use crate::flow::{DAY, Letter};
+
+/// A small generator, the same everywhere.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % sides
+    }
+
+    pub fn shuffle<T>(&mut self, things: &mut [T]) {
+        for i in (1..things.len()).rev() {
+            things.swap(i, self.roll(i as u64 + 1) as usize);
+        }
+    }
+}
+
+/// The seeds of a run: `SEED` alone, or `HISTORIES` of them.
+pub fn seeds(count: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse().ok());
+    match number("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 1..1 + number("HISTORIES").unwrap_or(count),
+    }
+}
+
+/// An instant within 60 days, often a whole hour so that instants collide.
+fn instant(dice: &mut Dice) -> i64 {
+    let day = 20_000 + dice.roll(60) as i64;
+    let within = if dice.roll(2) == 0 {
+        dice.roll(4) as i64 * DAY / 4
+    } else {
+        dice.roll(86_400_000) as i64 * 1_000
+    };
+    day * DAY + within
+}
+
+/// The facts of one loan, each once. The first is a report.
+pub fn history(dice: &mut Dice, loan: &str) -> Vec<Letter> {
+    let mut facts = Vec::new();
+    for i in 0..1 + dice.roll(4) {
+        let owed = [0; 4].map(|_: i64| dice.roll(3) as i64 * dice.roll(20_000) as i64);
+        facts.push(Letter::report(loan, &format!("e{loan}{i}"), instant(dice), owed));
+    }
+    let payments = dice.roll(9);
+    for i in 0..payments {
+        let id = format!("p{loan}{i}");
+        let amount = 1 + dice.roll(30_000) as i64;
+        let at = instant(dice);
+        facts.push(Letter::payment(loan, &id, at, amount));
+        for j in 0..dice.roll(3).saturating_sub(dice.roll(2)) {
+            let back = format!("r{loan}{i}{j}");
+            // Mostly later, sometimes at the same instant, now and then before its payment.
+            let later = match dice.roll(6) {
+                0 => 0,
+                1 => -(dice.roll(5) as i64) * DAY,
+                _ => dice.roll(30 * 86_400) as i64 * 1_000_000,
+            };
+            let wrong = i64::from(dice.roll(10) == 0);
+            facts.push(Letter::reversal(loan, &back, at + later, -amount - wrong, &id));
+        }
+    }
+    if dice.roll(8) == 0 {
+        let lost = format!("p{loan}lost");
+        facts.push(Letter::reversal(loan, &format!("r{loan}x"), instant(dice), -700, &lost));
+    }
+    facts
+}
+
+/// One order of arrival: mixed, with repeats, and copies that are corrected later.
+pub fn arrival(dice: &mut Dice, facts: &[Letter]) -> Vec<Letter> {
+    let mut letters = facts.to_vec();
+    dice.shuffle(&mut letters);
+    // A loan is known to its shard by a report.
+    let report = letters.iter().position(|letter| letter.kind == "report").unwrap();
+    letters.swap(0, report);
+    for _ in 0..dice.roll(4) {
+        let again = letters[dice.roll(letters.len() as u64) as usize].clone();
+        letters.push(again);
+    }
+    if dice.roll(3) == 0 {
+        let place = dice.roll(letters.len() as u64) as usize;
+        let right = letters[place].clone();
+        let wrong = &mut letters[place];
+        wrong.at = instant(dice);
+        if wrong.kind == "report" {
+            wrong.owed = [5_000, 0, 100, 40_000];
+        } else if wrong.kind == "payment" {
+            wrong.amount += 1_000;
+        }
+        // Copies of the right one are repeats before the replacement: they must not be there.
+        let (at, id) = (wrong.at, wrong.id.clone());
+        let mut seen = 0;
+        letters.retain(|letter| {
+            seen += usize::from(letter.id == id);
+            letter.id != id || seen == 1
+        });
+        if letters.iter().any(|letter| letter.id == id && letter.at == right.at) {
+            return facts.to_vec();
+        }
+        letters.push(Letter { replaces_at: Some(at), ..right });
+    }
+    letters
+}

@@ -1,0 +1,1 @@
+//! Small stories with their numbers worked out by hand.

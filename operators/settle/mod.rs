@@ -10,11 +10,16 @@
 //! much a statement line changes. A day that this shard has seen closed takes no more: what
 //! concerns it falls on the first open day.
 
+pub mod commission;
 mod contracts;
 mod deals;
+pub mod journal;
 mod post;
+pub mod reconcile;
 pub mod waterfall;
 
+#[cfg(test)]
+mod contract_tests;
 #[cfg(test)]
 mod tests;
 

@@ -154,14 +154,3 @@ fn nulls_and_numbers_out_of_turn_are_no_accident() {
     assert_eq!(again.save(), saved);
     assert!(again.load(Vec::new()).is_err());
 }
-
-#[test]
-fn halves_round_by_their_rule() {
-    use super::deals::{round_half_away, round_half_even};
-    for (numerator, away, even) in
-        [(2_125, 213, 212), (2_135, 214, 214), (-2_125, -213, -212), (2_124, 212, 212), (0, 0, 0)]
-    {
-        assert_eq!(round_half_away(numerator, 10), away, "{numerator}");
-        assert_eq!(round_half_even(numerator, 10), even, "{numerator}");
-    }
-}

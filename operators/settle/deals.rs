@@ -56,6 +56,10 @@ impl Deals {
         &self.deals[row as usize]
     }
 
+    pub fn len(&self) -> usize {
+        self.deals.len()
+    }
+
     /// The deal that a movement was first settled under.
     pub fn of(&self, number: u32) -> Option<u32> {
         self.of.get(number as usize).copied().filter(|row| *row != UNKNOWN)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, BooleanArray, Date32Array, StringArray};
 
-use crate::flow::{Flow, Held, Letter, cast, cents, newest, restless, steady, texts};
+use crate::flow::{Flow, Letter, cast, cents, newest, restless, steady, texts};
 use crate::naive::{Parts, Truth, commission, truth};
 use crate::random::{Dice, arrival, history, seeds};
 
@@ -84,7 +84,7 @@ fn crowd(dice: &mut Dice, loans: usize, days: bool) -> Vec<Letter> {
 }
 
 fn said(
-    held: Held,
+    held: fn(&str, u64) -> (&'static str, i128),
     letters: &[Letter],
     step: usize,
     sleeps: bool,

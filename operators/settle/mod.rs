@@ -13,6 +13,7 @@
 pub mod commission;
 mod contracts;
 mod deals;
+pub mod invariants;
 pub mod journal;
 mod post;
 pub mod reconcile;

@@ -9,4 +9,3 @@ mod lendingclub;
 mod naive;
 mod order;
 mod random;
-mod stories;

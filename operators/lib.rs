@@ -11,11 +11,18 @@
 //! Every verb is listed once, in [`ALL`]; being listed registers, documents, tests and benches it.
 
 pub mod account;
+pub mod clear;
 pub mod close;
+pub mod decode;
+pub mod dispatch;
 pub mod facts;
 pub mod memory;
+pub mod normalize;
+pub mod register;
 pub mod rules;
+pub mod seal;
 pub mod settle;
+mod texts;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -78,4 +85,12 @@ pub struct Verb {
 }
 
 /// Every operator there is.
-pub const ALL: &[Verb] = &[account::ACCOUNT, settle::SETTLE, close::CLOSE];
+pub const ALL: &[Verb] = &[
+    normalize::VERB,
+    register::VERB,
+    account::ACCOUNT,
+    dispatch::VERB,
+    settle::SETTLE,
+    clear::VERB,
+    close::CLOSE,
+];

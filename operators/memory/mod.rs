@@ -4,6 +4,12 @@
 //! An operator keeps one [`Keys`] per kind of thing it remembers and plain `Vec` columns beside it;
 //! row *i* of every column belongs to key *i*.
 
+mod chunk;
+pub mod digest;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
 use arrow::array::{Array, StringArray};
 use hashbrown::HashTable;
 

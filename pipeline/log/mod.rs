@@ -4,6 +4,13 @@
 //! on any member. [`memory`] keeps them in this process; [`jetstream`] in a NATS server. Both pass
 //! the same contract tests, `tests/log/`.
 
+pub mod broker;
+mod follow;
+pub mod jetstream;
+mod link;
+pub mod memory;
+mod terms;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -101,3 +108,72 @@ pub trait Log: Send + Sync {
 
 /// The most messages one atomic batch may have, a limit of the broker.
 pub const BATCH_MESSAGES_MAX: usize = 1_000;
+
+/// The most bytes one atomic batch may have. The broker names no limit, but it keeps an open batch
+/// in memory and drops a client that has 64 MiB on the way: half of that is safe on any road.
+pub const BATCH_BYTES_MAX: usize = 32 << 20;
+
+/// How many bytes a message takes on the wire, headers included.
+pub fn size(message: &Outgoing) -> usize {
+    let headers = message.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
+    message.payload.len() + headers.sum::<usize>() + message.subject.len()
+}
+
+/// Whether a subject matches a filter: `*` stands for one token, `>` for one or more at the end.
+pub fn matches(filter: &str, subject: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for wanted in filter.split('.') {
+        match (wanted, tokens.next()) {
+            (">", Some(_)) => return true,
+            (_, None) => return false,
+            ("*", Some(_)) => {}
+            (wanted, Some(token)) if wanted == token => {}
+            _ => return false,
+        }
+    }
+    tokens.next().is_none()
+}
+
+/// What any log asks of a batch before it takes it.
+fn check(stream: &str, batch: &[Outgoing], payload_max: usize) -> Result<(), LogError> {
+    assert!(!batch.is_empty(), "a commit stores something");
+    if batch.len() > BATCH_MESSAGES_MAX {
+        let what = format!("a batch of {} messages", batch.len());
+        return Err(LogError::TooLarge { what, limit: BATCH_MESSAGES_MAX });
+    }
+    if let Some(message) = batch.iter().find(|message| size(message) > payload_max) {
+        let what = format!("a message of {} bytes on {}", size(message), message.subject);
+        return Err(LogError::TooLarge { what, limit: payload_max });
+    }
+    let bytes = batch.iter().map(size).sum::<usize>();
+    if batch.len() > 1 && bytes > BATCH_BYTES_MAX {
+        let what = format!("a batch of {bytes} bytes");
+        return Err(LogError::TooLarge { what, limit: BATCH_BYTES_MAX });
+    }
+    match batch.iter().find(|message| !proper(stream, message)) {
+        None => Ok(()),
+        Some(message) => Err(LogError::Unfit {
+            what: format!("{:?} is not a message for stream {stream:?}", message.subject),
+            hint: format!("subjects start with \"{stream}.\", headers hold one line each"),
+        }),
+    }
+}
+
+fn proper(stream: &str, message: &Outgoing) -> bool {
+    let within = message.subject.strip_prefix(stream).is_some_and(|rest| rest.starts_with('.'));
+    let plain = message.subject.split('.').all(|token| {
+        !token.is_empty() && !token.contains(|c: char| c.is_whitespace() || c == '*' || c == '>')
+    });
+    let lines = message.headers.iter().all(|(name, value)| {
+        let word = |c: char| c.is_ascii_graphic() && c != ':';
+        !name.is_empty() && name.chars().all(word) && !value.contains(['\r', '\n'])
+    });
+    within && plain && lines
+}
+
+fn missing(stream: &str) -> LogError {
+    LogError::Unfit {
+        what: format!("stream {stream:?} is missing"),
+        hint: "create the streams with `recoup init`".to_owned(),
+    }
+}

@@ -1,0 +1,150 @@
+//! What shards said that waits with them, as the solver's market.
+
+use std::collections::BTreeMap;
+
+use crate::dispatch::market::{Market, SCALE};
+use crate::dispatch::{admits, sketch};
+
+use super::envelope::{Class, Line, Prices, Problem, envelope};
+
+/// One kind of waiting case in one shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sketch {
+    pub bins: Vec<i64>,
+    pub counts: Vec<i64>,
+    pub sums: Vec<i64>,
+    pub parts: Vec<i64>,
+    pub outstanding: i128,
+}
+
+/// By kind, then by shard. Empty sketches are absent.
+pub type Demand = BTreeMap<String, BTreeMap<u32, Sketch>>;
+
+/// The market of a round: the solver's problem, and for each class its kind and the contract
+/// quota that each line counts against.
+pub struct Round<'a> {
+    pub problem: Problem,
+    pub kinds: Vec<&'a BTreeMap<u32, Sketch>>,
+    pub quotas: Vec<Vec<Option<u16>>>,
+}
+
+/// What each shard asks of each thing at given bid prices.
+pub struct Asked {
+    pub desks: Vec<Vec<f64>>,
+    pub amounts: Vec<Vec<f64>>,
+    pub quotas: Vec<Vec<f64>>,
+}
+
+/// Builds the market. Kinds that nobody may take are left out.
+pub fn round<'a>(market: &Market, demand: &'a Demand, day: i32, capacity: Vec<f64>) -> Round<'a> {
+    let mut round = Round {
+        problem: Problem { classes: Vec::new(), capacity },
+        kinds: Vec::new(),
+        quotas: Vec::new(),
+    };
+    for (name, shards) in demand {
+        let (lines, quotas) = lines(market, name, shards, day);
+        if lines.is_empty() {
+            continue;
+        }
+        let mut bins: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        for sketch in shards.values() {
+            for ((bin, count), sum) in sketch.bins.iter().zip(&sketch.counts).zip(&sketch.sums) {
+                let known = bins.entry(*bin).or_default();
+                *known = (known.0.saturating_add(*count), known.1.saturating_add(*sum));
+            }
+        }
+        round.problem.classes.push(Class { lines, prices: prices(bins) });
+        round.kinds.push(shards);
+        round.quotas.push(quotas);
+    }
+    round
+}
+
+fn prices(bins: impl IntoIterator<Item = (i64, (i64, i64))>) -> Prices {
+    Prices::new(bins.into_iter().map(|(bin, (count, sum))| {
+        let (low, high) = (sketch::floor(bin), sketch::floor(bin.saturating_add(1)));
+        (low as f64, high as f64, count as f64, sum as f64)
+    }))
+}
+
+/// The lines of a kind, ascending by slope, equal ones by desk id. A case of several loans is a
+/// line too: its loans' terms weighted by what they bring of the price.
+fn lines(
+    market: &Market,
+    name: &str,
+    shards: &BTreeMap<u32, Sketch>,
+    day: i32,
+) -> (Vec<Line>, Vec<Option<u16>>) {
+    let kind = sketch::read(name);
+    let mut parts = vec![0.0; kind.loans.len()];
+    for sketch in shards.values() {
+        for (part, sum) in parts.iter_mut().zip(&sketch.parts) {
+            *part += *sum as f64;
+        }
+    }
+    let whole: f64 = parts.iter().sum();
+    let left: Vec<u16> = kind.left.iter().filter_map(|id| market.find(id)).collect();
+    let mut list: Vec<(Line, Option<u16>)> = Vec::new();
+    for (number, (bucket, province, product)) in kind.loans.iter().enumerate() {
+        let weight = if whole > 0.0 { parts[number] / whole } else { 1.0 / parts.len() as f64 };
+        let offers = market.offers(kind.lender, province, product, *bucket, day);
+        let line = |desk: u16| offers.iter().find(|offer| offer.desk == desk);
+        if number == 0 {
+            list.extend(offers.iter().filter(|offer| admits(market, &left, offer.desk)).map(
+                |offer| (Line { desk: u32::from(offer.desk), slope: 0.0, cost: 0.0 }, offer.quota),
+            ));
+        }
+        list.retain_mut(|(known, _)| match line(known.desk as u16) {
+            Some(offer) => {
+                known.slope += weight * (offer.slope as f64 / SCALE as f64);
+                known.cost += offer.cost as f64;
+                true
+            }
+            None => false,
+        });
+    }
+    list.retain(|(line, _)| line.slope > 0.0);
+    list.sort_by(|a, b| a.0.slope.total_cmp(&b.0.slope));
+    list.into_iter().unzip()
+}
+
+impl Round<'_> {
+    /// Splits the demand at these bid prices by shard.
+    pub fn asked(&self, bids: &[f64], shards: usize, quotas: usize) -> Asked {
+        let desks = self.problem.capacity.len();
+        let mut asked = Asked {
+            desks: vec![vec![0.0; shards]; desks],
+            amounts: vec![vec![0.0; shards]; desks],
+            quotas: vec![vec![0.0; shards]; quotas],
+        };
+        let mut pieces = Vec::new();
+        for (number, class) in self.problem.classes.iter().enumerate() {
+            envelope(&class.lines, bids, &mut pieces);
+            for (shard, sketch) in self.kinds[number] {
+                let shard = *shard as usize;
+                let bins = sketch.bins.iter().zip(sketch.counts.iter().zip(&sketch.sums));
+                let prices = prices(bins.map(|(bin, (count, sum))| (*bin, (*count, *sum))));
+                if shard >= shards || prices.total.0 <= 0.0 {
+                    continue;
+                }
+                let each = sketch.outstanding as f64 / prices.total.0;
+                for (at, piece) in pieces.iter().enumerate() {
+                    if piece.line == u32::MAX {
+                        continue;
+                    }
+                    let next = pieces.get(at + 1);
+                    let until = next.map_or(prices.total.0, |next| prices.below(next.from).0);
+                    let count = until - prices.below(piece.from).0;
+                    let desk = piece.desk as usize;
+                    asked.desks[desk][shard] += count;
+                    asked.amounts[desk][shard] += count * each;
+                    if let Some(quota) = self.quotas[number][piece.line as usize] {
+                        asked.quotas[usize::from(quota)][shard] += count;
+                    }
+                }
+            }
+        }
+        asked
+    }
+}

@@ -1,0 +1,194 @@
+//! What a market asks of its desks at given bid prices.
+//!
+//! Within one kind of case every desk is a straight line in the price: `slope × p − cost − λ`.
+//! The best desk as a function of the price is the upper envelope of those lines, and what each
+//! desk is asked for is the mass of prices under its piece of it. A kind's prices are bins with
+//! a count and an exact mean, spread evenly around it; so the bound is a smooth convex function
+//! of λ whose slope and curvature are exact and cheap: the work depends on kinds and desks.
+
+/// No desk: the case stays.
+pub const NOBODY: u32 = u32::MAX;
+
+/// A desk's terms in a kind of case. Money in cents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Line {
+    pub desk: u32,
+    pub slope: f64,
+    pub cost: f64,
+}
+
+/// A kind's prices: bins in ascending order, with counts and sums before each.
+#[derive(Clone, Debug, Default)]
+pub struct Prices {
+    low: Vec<f64>,
+    high: Vec<f64>,
+    count: Vec<f64>,
+    before: Vec<(f64, f64)>,
+    pub total: (f64, f64),
+}
+
+impl Prices {
+    /// Bins as (first price, first price of the next, count, sum), ascending.
+    pub fn new(bins: impl Iterator<Item = (f64, f64, f64, f64)>) -> Self {
+        let mut prices = Prices::default();
+        for (low, high, count, sum) in bins {
+            if count <= 0.0 {
+                continue;
+            }
+            // Even around the mean keeps the sum exact; a lone case is (nearly) a point.
+            let mean = sum / count;
+            let alone = (high - low) * 0.5 / count;
+            let half = (mean - low).min(high - mean).max(alone).max(mean * 1e-4).max(0.005);
+            let half = if count < 2.0 { (mean * 1e-4).max(0.005) } else { half };
+            prices.before.push(prices.total);
+            prices.low.push(mean - half);
+            prices.high.push(mean + half);
+            prices.count.push(count);
+            prices.total = (prices.total.0 + count, prices.total.1 + sum);
+        }
+        prices
+    }
+
+    /// Count and sum of the prices below `p`, and how dense they are there.
+    pub fn below(&self, p: f64) -> (f64, f64, f64) {
+        let after = self.low.partition_point(|low| *low <= p);
+        if after == 0 {
+            return (0.0, 0.0, 0.0);
+        }
+        let at = after - 1;
+        let (low, high, count) = (self.low[at], self.high[at], self.count[at]);
+        let (counted, summed) = self.before[at];
+        if p >= high {
+            return (counted + count, summed + count * (low + high) * 0.5, 0.0);
+        }
+        let density = count / (high - low);
+        let part = density * (p - low);
+        (counted + part, summed + part * (low + p) * 0.5, density)
+    }
+}
+
+/// A kind of case: who may take it, by ascending slope, and its prices.
+#[derive(Clone, Debug, Default)]
+pub struct Class {
+    pub lines: Vec<Line>,
+    pub prices: Prices,
+}
+
+/// A piece of an envelope: from this price on, this desk.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    pub from: f64,
+    pub desk: u32,
+    pub slope: f64,
+    /// Cost and bid price together.
+    pub level: f64,
+    /// The place of the line among its kind's.
+    pub line: u32,
+}
+
+/// The upper envelope of a kind's lines and of nobody, into `pieces`.
+pub fn envelope(lines: &[Line], bids: &[f64], pieces: &mut Vec<Piece>) {
+    pieces.clear();
+    pieces.push(Piece { from: 0.0, desk: NOBODY, slope: 0.0, level: 0.0, line: u32::MAX });
+    for (number, line) in lines.iter().enumerate() {
+        let level = line.cost + bids[line.desk as usize];
+        let mut from = 0.0;
+        while let Some(top) = pieces.last() {
+            let steeper = line.slope - top.slope;
+            if steeper <= 0.0 {
+                // Parallel: the cheaper stays; of equals the first.
+                if level >= top.level {
+                    from = f64::INFINITY;
+                    break;
+                }
+                pieces.pop();
+                continue;
+            }
+            from = (level - top.level) / steeper;
+            if from > top.from {
+                break;
+            }
+            from = 0.0;
+            pieces.pop();
+        }
+        if from < f64::INFINITY {
+            let number = number as u32;
+            let (desk, slope) = (line.desk, line.slope);
+            pieces.push(Piece { from: from.max(0.0), desk, slope, level, line: number });
+        }
+    }
+}
+
+/// A market: kinds of cases, and how many cases each desk may take.
+#[derive(Clone, Debug, Default)]
+pub struct Problem {
+    pub classes: Vec<Class>,
+    /// Infinite where there is no limit.
+    pub capacity: Vec<f64>,
+}
+
+/// What the market asks for at some bid prices.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// No plan is worth more than this.
+    pub bound: f64,
+    /// Cases and their value, by desk.
+    pub demand: Vec<f64>,
+    pub value: Vec<f64>,
+    /// Neighbors on some envelope, and how much demand passes between them for a cent.
+    pub edges: Vec<(u32, u32, f64)>,
+    /// Demand lost to nobody for a cent, by desk.
+    pub lost: Vec<f64>,
+}
+
+impl Problem {
+    /// Evaluates the bound, its slope and its curvature.
+    pub fn ask(&self, bids: &[f64], answer: &mut Answer) {
+        let desks = self.capacity.len();
+        for column in [&mut answer.demand, &mut answer.value, &mut answer.lost] {
+            column.clear();
+            column.resize(desks, 0.0);
+        }
+        answer.edges.clear();
+        let mut bound = 0.0;
+        for (bid, capacity) in bids.iter().zip(&self.capacity) {
+            if *bid > 0.0 {
+                bound += bid * capacity;
+            }
+        }
+        let mut pieces = Vec::with_capacity(64);
+        for class in &self.classes {
+            envelope(&class.lines, bids, &mut pieces);
+            let mut here = class.prices.below(pieces[0].from);
+            for at in 0..pieces.len() {
+                let piece = pieces[at];
+                let next = pieces.get(at + 1);
+                let (count, sum) = (here.0, here.1);
+                here = match next {
+                    Some(next) => class.prices.below(next.from),
+                    None => (class.prices.total.0, class.prices.total.1, 0.0),
+                };
+                if let Some(next) = next
+                    && here.2 > 0.0
+                {
+                    let weight = here.2 / (next.slope - piece.slope);
+                    if piece.desk == NOBODY {
+                        answer.lost[next.desk as usize] += weight;
+                    } else {
+                        answer.edges.push((piece.desk, next.desk, weight));
+                    }
+                }
+                if piece.desk == NOBODY {
+                    continue;
+                }
+                let (count, sum) = (here.0 - count, here.1 - sum);
+                let desk = piece.desk as usize;
+                let net = piece.slope * sum - piece.level * count;
+                answer.demand[desk] += count;
+                answer.value[desk] += net + bids[desk] * count;
+                bound += net;
+            }
+        }
+        answer.bound = bound;
+    }
+}

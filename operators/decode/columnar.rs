@@ -1,0 +1,212 @@
+//! Arrow IPC streams: columns cast to texts.
+//!
+//! Before a stream is opened its messages are measured: rows, and what compressed buffers say they
+//! become. A stream that lies, or breaks anywhere, is one `bad_arrow` row with all of its bytes.
+//!
+//! Rows have no bytes of their own, so `raw` is null; `normalize` writes what a refused row said.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow::array::types::{
+    ArrowTimestampType, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewArray, PrimitiveArray, StringArray, UInt32Array,
+    new_null_array,
+};
+use arrow::buffer::Buffer;
+use arrow::compute::{cast, concat};
+use arrow::datatypes::{DataType, TimeUnit};
+use arrow::ipc;
+use arrow::ipc::reader::StreamDecoder;
+use arrow::record_batch::RecordBatch;
+
+use super::table::{PLACE_COLUMNS, Table, place_columns};
+use super::{Decoded, Part, schema};
+use crate::facts;
+
+/// The most rows one message may hold.
+const ROWS_MAX: usize = 1 << 20;
+/// The most bytes one message may unfold to.
+const UNFOLDED_BYTES_MAX: usize = 1 << 28;
+
+pub(super) fn read(part: &Part, columns: &[&str]) -> Decoded {
+    // The reader asserts where a hostile stream contradicts itself; that must not stop a step.
+    let read = catch_unwind(AssertUnwindSafe(|| open(part, columns)));
+    if let Ok(Some(decoded)) = read {
+        return decoded;
+    }
+    let mut table = Table::new(part, columns);
+    table.refuse("bad_arrow", 0, Some(0..part.payload.len()));
+    table.finish()
+}
+
+fn open(part: &Part, columns: &[&str]) -> Option<Decoded> {
+    measure(part.payload)?;
+    let mut decoder = StreamDecoder::new();
+    let mut rest = part.payload.clone();
+    let mut batches = Vec::new();
+    while !rest.is_empty() {
+        let left = rest.len();
+        if let Some(batch) = decoder.decode(&mut rest).ok()? {
+            batches.push(batch);
+        } else if rest.len() == left {
+            break;
+        }
+    }
+    decoder.finish().ok()?;
+    let unknown: usize = batches.iter().map(|batch| unknown(batch, columns)).sum();
+    let rows = gather(part, columns, &batches)?;
+    Some(Decoded { rows, unknown_fields: unknown as u64 })
+}
+
+fn unknown(batch: &RecordBatch, columns: &[&str]) -> usize {
+    let schema = batch.schema();
+    let asked = |name: &str| columns.contains(&name) || name == "event_type";
+    schema.fields().iter().filter(|field| !asked(field.name())).count() * batch.num_rows()
+}
+
+fn gather(part: &Part, columns: &[&str], batches: &[RecordBatch]) -> Option<RecordBatch> {
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let mut arrays = place_columns(
+        part,
+        (0..rows as u32).map(|row| part.first_row.saturating_add(row)).collect::<UInt32Array>(),
+    );
+    arrays.push(new_null_array(&DataType::Utf8, rows));
+    arrays.push(Arc::new(BinaryViewArray::new_null(rows)));
+    assert!(arrays.len() == PLACE_COLUMNS, "the columns of a place stand first");
+    for name in columns {
+        let texts: Vec<ArrayRef> =
+            batches.iter().map(|batch| texts(batch, name, columns)).collect::<Option<_>>()?;
+        let parts: Vec<&dyn Array> = texts.iter().map(AsRef::as_ref).collect();
+        arrays.push(match parts.as_slice() {
+            [] => Arc::new(StringArray::new_null(0)),
+            _ => concat(&parts).ok()?,
+        });
+    }
+    RecordBatch::try_new(schema(columns), arrays).ok()
+}
+
+/// A column as texts; null where it is missing or has no text. `None` where it would unfold to
+/// more than we hold.
+fn texts(batch: &RecordBatch, name: &str, columns: &[&str]) -> Option<ArrayRef> {
+    let rows = batch.num_rows();
+    let null = || Some(new_null_array(&DataType::Utf8, rows));
+    let Some(column) = batch.column_by_name(name) else { return null() };
+    if column.data_type().is_nested() {
+        return null();
+    }
+    if unfolded(column)? > UNFOLDED_BYTES_MAX {
+        return None;
+    }
+    let money = matches!(name, "principal" | "interest" | "penalty" | "fee" | "amount");
+    if money && columns == facts::CANONICAL && column.data_type().is_floating() {
+        // No floating point touches money (A11).
+        return null();
+    }
+    let column = in_utc(column);
+    match cast(&column, &DataType::Utf8) {
+        Ok(texts) => Some(texts),
+        Err(_) => null(),
+    }
+}
+
+/// The bytes that a column's texts become, at most.
+fn unfolded(column: &ArrayRef) -> Option<usize> {
+    match column.data_type() {
+        DataType::Utf8View => {
+            Some(column.as_string_view().views().iter().map(|view| *view as u32 as usize).sum())
+        }
+        DataType::BinaryView => {
+            Some(column.as_binary_view().views().iter().map(|view| *view as u32 as usize).sum())
+        }
+        DataType::Dictionary(_, _) => {
+            let values = column.as_any_dictionary_opt()?.values();
+            let texts = cast(values, &DataType::LargeUtf8).ok()?;
+            let texts = texts.as_string::<i64>();
+            let longest = texts.iter().flatten().map(str::len).max().unwrap_or(0);
+            longest.checked_mul(column.len())
+        }
+        DataType::RunEndEncoded(_, _) => None,
+        _ => Some(0),
+    }
+}
+
+/// Instants as UTC: one without a zone is taken to be in it.
+fn in_utc(column: &ArrayRef) -> ArrayRef {
+    let DataType::Timestamp(unit, _) = column.data_type() else { return Arc::clone(column) };
+    match unit {
+        TimeUnit::Second => zoned::<TimestampSecondType>(column),
+        TimeUnit::Millisecond => zoned::<TimestampMillisecondType>(column),
+        TimeUnit::Microsecond => zoned::<TimestampMicrosecondType>(column),
+        TimeUnit::Nanosecond => zoned::<TimestampNanosecondType>(column),
+    }
+}
+
+fn zoned<T: ArrowTimestampType>(column: &ArrayRef) -> ArrayRef {
+    let instants: &PrimitiveArray<T> = column.as_primitive();
+    Arc::new(instants.clone().with_timezone("+00:00"))
+}
+
+/// Walks the messages of a stream without opening them; `None` where one is broken or too much.
+fn measure(payload: &Buffer) -> Option<()> {
+    let bytes = payload.as_slice();
+    let (mut at, mut rows, mut unfolded) = (0, 0_usize, 0_usize);
+    while at < bytes.len() {
+        let mut length = word(bytes, at)?;
+        at += 4;
+        if length == u32::MAX {
+            length = word(bytes, at)?;
+            at += 4;
+        }
+        if length == 0 {
+            break;
+        }
+        let metadata = bytes.get(at..at.checked_add(length as usize)?)?;
+        at += metadata.len();
+        let message = ipc::root_as_message(metadata).ok()?;
+        let body_length = usize::try_from(message.bodyLength()).ok()?;
+        let body = bytes.get(at..at.checked_add(body_length)?)?;
+        at += body_length;
+        let batch = match message.header_type() {
+            ipc::MessageHeader::RecordBatch => message.header_as_record_batch(),
+            ipc::MessageHeader::DictionaryBatch => message.header_as_dictionary_batch()?.data(),
+            _ => continue,
+        }?;
+        rows = rows.checked_add(usize::try_from(batch.length()).ok()?)?;
+        unfolded = unfolded.checked_add(unfolded_body(batch, body)?)?;
+        if rows > ROWS_MAX || unfolded > UNFOLDED_BYTES_MAX {
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// The bytes that a message's buffers become.
+fn unfolded_body(batch: ipc::RecordBatch, body: &[u8]) -> Option<usize> {
+    for node in batch.nodes()? {
+        if usize::try_from(node.length()).ok()? > ROWS_MAX {
+            return None;
+        }
+    }
+    let mut sum = 0_usize;
+    for buffer in batch.buffers()? {
+        let start = usize::try_from(buffer.offset()).ok()?;
+        let length = usize::try_from(buffer.length()).ok()?;
+        let bytes = body.get(start..start.checked_add(length)?)?;
+        let said = match bytes.first_chunk::<8>() {
+            Some(prefix) if batch.compression().is_some() => i64::from_le_bytes(*prefix),
+            _ => -1,
+        };
+        // -1: stored as it is.
+        let becomes = if said == -1 { length } else { usize::try_from(said).ok()? };
+        sum = sum.checked_add(becomes)?;
+    }
+    Some(sum)
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word))
+}

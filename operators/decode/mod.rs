@@ -1,0 +1,98 @@
+//! Messages become rows of texts.
+//!
+//! [`decode`] takes one message of the intake and the columns that a dialect asks for, and answers
+//! with one row per record: where it stands, whose it is, its own bytes, and a text for each
+//! column. What a field means is decided later, by the dialect's `SELECT` and by `normalize`.
+//!
+//! - **JSON**: one record per line that is not blank; or one array of objects; or one object over
+//!   several lines. A record that is not one JSON object is `bad_json`, alone: the lines around
+//!   it are read. Of a repeated key the last one counts. Unknown fields are counted.
+//! - **CSV**: the first line names the columns; an empty field is null. A record with another
+//!   number of fields, or that is not UTF-8, is `bad_csv`, alone.
+//! - **Arrow**: an IPC stream, lz4 or zstd or plain. A stream that cannot be read to its end is
+//!   one `bad_arrow` row. Parquet is read by `load`, which sends it on as Arrow.
+//!
+//! `row` is the line on which a record begins, counted from the part's `first_row` (in an array or
+//! an Arrow stream, the record's number): where the part was cut from a file, its line there.
+//!
+//! For the canonical dialect (`columns` is [`facts::CANONICAL`]) JSON types matter: money that is
+//! not a string is null, days past due that are not an integer are null, nested values are null.
+//! For other dialects every scalar becomes its text and a nested value its JSON.
+//!
+//! No input panics, and none makes more than a fixed multiple of its own size: depth is walked
+//! without recursion, compressed buffers are measured before they are opened.
+
+mod columnar;
+mod csv;
+mod json;
+mod scan;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow::buffer::Buffer;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+
+use crate::facts;
+use table::Table;
+
+/// How a message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Csv,
+    Arrow,
+}
+
+/// One message of the intake.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// Its sequence in the stream.
+    pub seq: u64,
+    pub shard: u32,
+    /// The lender that the subject names; empty if it names none.
+    pub lender: &'a str,
+    pub format: Format,
+    /// What the first line of the payload is called: 0, or its line number in a file.
+    pub first_row: u32,
+    /// Rows point into it, so it is shared and not copied.
+    pub payload: &'a Buffer,
+}
+
+/// The records of a message.
+#[derive(Debug)]
+pub struct Decoded {
+    /// With the columns of [`schema`].
+    pub rows: RecordBatch,
+    /// How many fields were read past because nobody asked for them.
+    pub unknown_fields: u64,
+}
+
+/// The most bytes of a payload; views and offsets into it are 32 bit.
+const PAYLOAD_BYTES_MAX: usize = i32::MAX as usize;
+
+/// The columns of [`Decoded::rows`]: shard, seq, row, lender, bad, raw, and what was asked for.
+pub fn schema(columns: &[&str]) -> SchemaRef {
+    let place = facts::canonical();
+    let mut fields: Vec<_> = place.fields()[..table::PLACE_COLUMNS].to_vec();
+    fields.extend(columns.iter().map(|name| Arc::new(Field::new(*name, DataType::Utf8, true))));
+    Arc::new(Schema::new(fields))
+}
+
+/// The records of a message, in order. Never fails: what cannot be read is a row with a reason.
+pub fn decode(part: &Part, columns: &[&str]) -> Decoded {
+    let mut table = Table::new(part, columns);
+    if part.payload.len() > PAYLOAD_BYTES_MAX {
+        table.refuse("too_large", 0, None);
+        return table.finish();
+    }
+    match part.format {
+        Format::Json => json::read(&mut table),
+        Format::Csv => csv::read(&mut table),
+        Format::Arrow => return columnar::read(part, columns),
+    }
+    table.finish()
+}

@@ -1,0 +1,211 @@
+//! What dispatch remembers of loans and of the cases they form, in columns.
+//!
+//! Ten million open cases must fit: a loan is its key and some forty bytes, a case some twenty.
+//! Cases never share a loan; the loans of a case are a chain in the order they came.
+
+use hashbrown::HashTable;
+
+use crate::memory::{Keys, hash_bytes};
+use crate::rules::LoanKey;
+
+/// Nobody, nothing, no next.
+pub const NONE: u32 = u32::MAX;
+/// No desk.
+pub const NO_DESK: u16 = u16::MAX;
+/// No price yet.
+pub const UNPRICED: i64 = i64::MIN;
+
+/// No instant.
+pub const NEVER: i64 = i64::MIN;
+
+/// Where a loan stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    New,
+    Unpriced,
+    Waiting,
+    Placed,
+    Paid,
+    Recalled,
+    Expired,
+}
+
+impl Status {
+    const EVERY: [Status; 7] = [
+        Status::New,
+        Status::Unpriced,
+        Status::Waiting,
+        Status::Placed,
+        Status::Paid,
+        Status::Recalled,
+        Status::Expired,
+    ];
+
+    /// As the relation `placements` writes it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Status::New | Status::Waiting => "waiting",
+            Status::Unpriced => "unpriced",
+            Status::Placed => "placed",
+            Status::Paid => "paid",
+            Status::Recalled => "recalled",
+            Status::Expired => "expired",
+        }
+    }
+}
+
+/// Loans, by row.
+#[derive(Default)]
+pub struct Loans {
+    pub keys: Keys,
+    pub case: Vec<u32>,
+    pub next: Vec<u32>,
+    pub segment: Vec<u32>,
+    pub price: Vec<i64>,
+    pub balance: Vec<i64>,
+    pub days: Vec<i16>,
+    /// The price that the last placement was decided at.
+    pub decided: Vec<i64>,
+    /// When the last placement was decided; [`NEVER`] if nobody knows.
+    pub placed_at: Vec<i64>,
+    /// The terms of the last placement, by number; 0: never placed.
+    pub terms: Vec<u32>,
+    /// Placements so far, and the status in the low three bits.
+    pub turn: Vec<u32>,
+}
+
+impl Loans {
+    /// The row of a loan, appended if it is new.
+    pub fn row(&mut self, key: &str) -> (u32, bool) {
+        let (row, fresh) = self.keys.row(key);
+        if fresh {
+            self.case.push(NONE);
+            self.next.push(NONE);
+            self.segment.push(NONE);
+            self.price.push(UNPRICED);
+            self.balance.push(0);
+            self.days.push(0);
+            self.decided.push(0);
+            self.placed_at.push(NEVER);
+            self.terms.push(0);
+            self.turn.push(0);
+        }
+        (row, fresh)
+    }
+
+    /// The loan's id as its lender writes it.
+    pub fn id(&self, loan: u32, by: LoanKey) -> &str {
+        let key = self.keys.key(loan);
+        match by {
+            LoanKey::Loan => key,
+            LoanKey::LenderLoan => key.split_once(PART).map_or(key, |parts| parts.1),
+        }
+    }
+
+    pub fn status(&self, loan: u32) -> Status {
+        Status::EVERY[(self.turn[loan as usize] & 7).min(6) as usize]
+    }
+
+    pub fn set_status(&mut self, loan: u32, status: Status) {
+        let turn = &mut self.turn[loan as usize];
+        *turn = (*turn & !7) | status as u32;
+    }
+
+    /// How often the loan was placed.
+    pub fn placement(&self, loan: u32) -> u32 {
+        self.turn[loan as usize] >> 3
+    }
+
+    pub fn count_placement(&mut self, loan: u32) {
+        self.turn[loan as usize] = self.turn[loan as usize].saturating_add(8);
+    }
+
+    pub fn size(&self) -> usize {
+        self.keys.size() + self.case.len() * (4 * 5 + 8 * 4 + 2)
+    }
+}
+
+/// Cases, by row.
+#[derive(Default)]
+pub struct Cases {
+    rows: HashTable<u32>,
+    hash: Vec<u64>,
+    pub head: Vec<u32>,
+    pub desk: Vec<u16>,
+    /// Bit 0: stands in the line of waiting cases. Bit 1: a recall is pending.
+    pub flags: Vec<u8>,
+}
+
+pub const IN_LINE: u8 = 1;
+pub const RECALLING: u8 = 2;
+
+impl Cases {
+    /// The hash that names a case. Of 64 bits: two borrowers of one shard and one lender would
+    /// have to meet in all of them to be dispatched together.
+    pub fn name(borrower: &str, lender: &str) -> u64 {
+        hash_bytes(borrower.as_bytes()).rotate_left(17) ^ hash_bytes(lender.as_bytes())
+    }
+
+    pub fn find(&self, name: u64) -> Option<u32> {
+        self.rows.find(name, |row| self.hash[*row as usize] == name).copied()
+    }
+
+    /// A new case; with a name it can be found again.
+    pub fn add(&mut self, name: Option<u64>) -> u32 {
+        let row = self.head.len() as u32;
+        if let Some(name) = name {
+            self.hash.push(name);
+            let hash = &self.hash;
+            self.rows.insert_unique(name, row, |row| hash[*row as usize]);
+        }
+        self.head.push(NONE);
+        self.desk.push(NO_DESK);
+        self.flags.push(0);
+        row
+    }
+
+    pub fn len(&self) -> usize {
+        self.head.len()
+    }
+
+    /// Names in order of rows; empty where a case is a loan.
+    pub fn names(&self) -> &[u64] {
+        &self.hash
+    }
+
+    pub fn size(&self) -> usize {
+        self.rows.capacity() * 5 + self.hash.len() * 8 + self.head.len() * 7
+    }
+}
+
+/// The kinds of loan: province, product, bucket and lender, numbered as they come.
+#[derive(Default)]
+pub struct Segments {
+    pub keys: Keys,
+    pub bucket: Vec<u8>,
+}
+
+/// Parts of a segment's key; a character no province or product has.
+pub const PART: char = '\u{1f}';
+
+impl Segments {
+    pub fn row(&mut self, province: &str, product: &str, bucket: usize, lender: &str) -> u32 {
+        let key = format!("{bucket}{PART}{province}{PART}{product}{PART}{lender}");
+        let (row, fresh) = self.keys.row(&key);
+        if fresh {
+            self.bucket.push(bucket.min(6) as u8);
+        }
+        row
+    }
+
+    /// Province, product, lender.
+    pub fn parts(&self, segment: u32) -> (&str, &str, &str) {
+        let mut parts = self.keys.key(segment).splitn(4, PART).skip(1);
+        let mut part = || parts.next().unwrap_or("");
+        (part(), part(), part())
+    }
+
+    pub fn lender(&self, segment: u32) -> &str {
+        if segment == NONE { "" } else { self.parts(segment).2 }
+    }
+}

@@ -1,0 +1,55 @@
+//! The words in which shards and clear speak of waiting cases: bins of prices, kinds of cases.
+//!
+//! Bins are 32 to an octave, so that a bin is some 3 % wide; below 64 cents each price has its
+//! own. With exact counts and sums they steer the solver; no decision rests on them.
+
+use super::cases::PART;
+
+const LENDER_END: char = '\u{1d}';
+const LOANS: char = '\u{1e}';
+
+/// The bin of a price in cents; what is worth nothing is in bin 0.
+pub fn bin(price: i64) -> i64 {
+    let price = price.max(0) as u64;
+    if price < 64 {
+        return price as i64;
+    }
+    let shift = 58 - i64::from(price.leading_zeros());
+    shift * 32 + (price >> shift) as i64
+}
+
+/// The first price of a bin, in cents.
+pub fn floor(bin: i64) -> i64 {
+    let bin = bin.clamp(0, 58 * 32 + 31);
+    if bin < 64 {
+        return bin;
+    }
+    let shift = bin / 32 - 1;
+    (bin - shift * 32) << shift
+}
+
+/// Writes the kind of a case.
+pub fn write(lender: &str, loans: &[&str], left: &[&str]) -> String {
+    let (loans, left) = (loans.join(&LOANS.to_string()), left.join("|"));
+    format!("{lender}{LENDER_END}{loans}{LENDER_END}{left}")
+}
+
+/// A kind of case as read: lender, loans as (bucket, province, product), desks left.
+pub struct CaseKind<'a> {
+    pub lender: &'a str,
+    pub loans: Vec<(usize, &'a str, &'a str)>,
+    pub left: Vec<&'a str>,
+}
+
+/// Reads what [`write`] wrote; anything else reads as a case nobody may take.
+pub fn read(text: &str) -> CaseKind<'_> {
+    let mut parts = text.splitn(3, LENDER_END);
+    let lender = parts.next().unwrap_or("");
+    let loans = parts.next().unwrap_or("").split(LOANS).filter_map(|loan| {
+        let mut parts = loan.splitn(3, PART);
+        let bucket = parts.next()?.parse().ok()?;
+        Some((bucket, parts.next()?, parts.next()?))
+    });
+    let left = super::columns::list(parts.next().unwrap_or(""));
+    CaseKind { lender, loans: loans.collect(), left: left.collect() }
+}

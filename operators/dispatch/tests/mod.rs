@@ -1,0 +1,5 @@
+//! Dispatch by its outcomes: who holds what, and what was said of it.
+
+mod limits;
+mod stories;
+mod world;

@@ -1,0 +1,98 @@
+//! A lender's records become facts.
+//!
+//! A row of the canonical dialect, every column a text, is a movement where it has a `payment_id`
+//! and a report otherwise. What money or keys need is checked and parsed; a row that lacks it goes
+//! to `refused` with the first reason that applies, and its bytes sealed:
+//!
+//! - both: what the decoder found (`bad_json`, `bad_csv`, `bad_arrow`, `too_large`), then
+//!   `missing_loan_id`
+//! - report: `bad_decimal` (any of the four amounts), `negative_principal`, `wrong_type`
+//!   (`days_past_due`), `missing_event_id`, `bad_time`
+//! - movement: `bad_decimal`, `wrong_type` (`kind`), `missing_reverses` (of a reversal),
+//!   `wrong_sign` (a payment is above zero, a reversal below), `missing_payment_id`, `bad_time`
+//! - both, last: `missing_lender`, where a loan is known only together with its lender
+//!
+//! Identity, dates, score and contact never refuse a row: what cannot be used of them is null.
+//! An empty text is null. A currency that is not given is `XXX`. The lender is the record's, else
+//! the subject's. Personal data ends here (A15): see [`person`]. The digest by which two copies
+//! with one id are compared is in [`digest`].
+//!
+//! A refused row's `source` is `intake:<seq>:<row>`. The `source` of a fact is null: whoever needs
+//! it makes it of `seq` and `row`. `batch`, whose parts are files, puts the file's name where
+//! `intake:<seq>` stands; `row` is then the line.
+//!
+//! There is no memory here: a row of facts depends on its own record and the keys only.
+
+mod digest;
+mod parse;
+mod person;
+mod record;
+mod refuse;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use arrow::record_batch::RecordBatch;
+
+use crate::rules::{LoanKey, Rules};
+use crate::{LoadError, Operator, Says, Verb, facts};
+use person::Tokens;
+use record::Records;
+use refuse::Refusals;
+use write::Facts;
+
+pub(crate) const VERB: Verb = Verb {
+    name: "normalize",
+    about: "Makes facts of a lender's records; refuses what money or keys cannot use.",
+    takes: facts::canonical,
+    says: &[
+        Says { name: "facts", schema: facts::facts },
+        Says { name: "refused", schema: facts::refused },
+    ],
+    open: |rules, _| Box::new(Normalize::new(rules)),
+};
+
+/// The stream that records are read from; sealed bytes and sources name it.
+const STREAM: &str = "intake";
+
+struct Normalize {
+    rules: Rules,
+    tokens: Tokens,
+}
+
+impl Normalize {
+    fn new(rules: &Rules) -> Self {
+        Normalize { rules: rules.clone(), tokens: Tokens::new(rules.keys.as_ref()) }
+    }
+}
+
+impl Operator for Normalize {
+    fn step(&mut self, batch: &RecordBatch) -> Vec<RecordBatch> {
+        let records = Records::of(batch);
+        let lender_needed = self.rules.loan_key == LoanKey::LenderLoan;
+        let mut said = Facts::new(&self.tokens, batch.num_rows());
+        let mut refused = Refusals::new(self.rules.keys.as_ref());
+        for row in 0..batch.num_rows() {
+            match records.read(row, lender_needed) {
+                Ok(record) => said.push(&records, row, &record),
+                Err(reason) => {
+                    said.skip();
+                    refused.push(&records, row, reason);
+                }
+            }
+        }
+        vec![said.finish(&records), refused.finish()]
+    }
+
+    fn save(&self) -> Vec<RecordBatch> {
+        Vec::new()
+    }
+
+    fn load(&mut self, tables: Vec<RecordBatch>) -> Result<(), LoadError> {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let what = format!("{} tables for an operator that has no memory", tables.len());
+        Err(LoadError { operator: VERB.name, what })
+    }
+}

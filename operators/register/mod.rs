@@ -1,0 +1,271 @@
+//! What each lender said of its loans, and whose loan each is.
+//!
+//! Facts come keyed by loan and leave as letters, addressed to the shard of the borrower.
+//!
+//! - **Repeats end here.** The same id again counts once, by loan and by report or movement. A
+//!   copy with the same digest is dropped. Of two that differ the greater digest wins: if it is
+//!   the new one, it goes on with `replaces_at`, the instant of the copy it replaces; the other is
+//!   refused as `conflict`.
+//! - **The borrower** is fixed by a loan's first accepted report: the person where persons join
+//!   loans, else `lender/borrower`, else `lender//loan`.
+//! - **A lender's own.** Where `loan_id` alone names a loan, what another lender says of it is
+//!   refused as `foreign_loan`. A fact that names no lender is taken to be the loan's lender's.
+//! - **Money before its loan.** The movement of a loan that nobody has reported goes on at once as
+//!   `suspended`, to the shard of its `loan_id`, and is kept. When the loan's first report is
+//!   accepted, its letter is followed, movement by movement in order of arrival, by `released` to
+//!   that shard and the movement itself to the loan's. One that turns out to be foreign, or the
+//!   lesser copy of another, is released and refused. While a loan is unknown, copies are compared
+//!   only with those that name the same lender: which of them is foreign is not known yet.
+//!
+//! A letter keeps the place of the fact that caused it; several may share one. `suspended` and
+//! `released` letters are the movement's but for their kind: they have its lender as it was given
+//! and no borrower. A fact of any other kind passes to this very shard.
+
+mod letters;
+mod loans;
+mod pending;
+mod seen;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch, UInt64Array};
+
+use crate::facts::shard;
+use crate::rules::Rules;
+use crate::{LoadError, Operator, Says, Verb, facts};
+use letters::{Facts, From, Letter, Letters, Refusals, Stamp};
+use loans::Loans;
+use pending::Pendings;
+use seen::{Seen, Verdict};
+
+pub(crate) const VERB: Verb = Verb {
+    name: "register",
+    about: "Learns whose loan each is, ends repeats, keeps money whose loan is not known yet.",
+    takes: facts::facts,
+    says: &[
+        Says { name: "letters", schema: facts::letters },
+        Says { name: "refused", schema: facts::refused },
+    ],
+    open: |rules, shard| Box::new(Register::new(rules, shard)),
+};
+
+const CONFLICT: &str = "conflict";
+const FOREIGN: &str = "foreign_loan";
+
+struct Register {
+    rules: Rules,
+    shard: u32,
+    loans: Loans,
+    seen: Seen,
+    pendings: Pendings,
+    /// Copies dropped because nothing in them was new.
+    repeats: u64,
+}
+
+/// What one step says.
+struct Said {
+    letters: Letters,
+    refused: Refusals,
+}
+
+impl Register {
+    fn new(rules: &Rules, shard: u32) -> Self {
+        Register {
+            rules: rules.clone(),
+            shard,
+            loans: Loans::default(),
+            seen: Seen::default(),
+            pendings: Pendings::default(),
+            repeats: 0,
+        }
+    }
+
+    fn report(&mut self, facts: &Facts, row: usize, said: &mut Said) {
+        let lender = facts.lender(row);
+        let loan = self.loans.row(&self.rules, lender, facts.loan_id(row));
+        if self.loans.foreign(loan, lender) {
+            said.refused.push(facts, row, FOREIGN);
+            return;
+        }
+        let known = self.loans.known(loan);
+        let Some(replaces_at) =
+            self.judge(facts, row, loan, Seen::report(loan, facts.id(row)), said)
+        else {
+            return;
+        };
+        self.loans.learn(&self.rules, loan, facts, row);
+        said.letters.push(self.letter(loan, row, replaces_at));
+        if !known {
+            self.release(facts, row, loan, said);
+        }
+    }
+
+    fn movement(&mut self, facts: &Facts, row: usize, said: &mut Said) {
+        let lender = facts.lender(row);
+        let loan = self.loans.row(&self.rules, lender, facts.loan_id(row));
+        if !self.loans.known(loan) {
+            self.suspend(facts, row, loan, said);
+            return;
+        }
+        if self.loans.foreign(loan, lender) {
+            said.refused.push(facts, row, FOREIGN);
+            return;
+        }
+        let key = Seen::movement(loan, facts.id(row));
+        if let Some(replaces_at) = self.judge(facts, row, loan, key, said) {
+            said.letters.push(self.letter(loan, row, replaces_at));
+        }
+    }
+
+    /// Whether a fact goes on, and the instant of the copy it replaces.
+    fn judge(
+        &mut self,
+        facts: &Facts,
+        row: usize,
+        loan: u32,
+        key: u64,
+        said: &mut Said,
+    ) -> Option<Option<i64>> {
+        match self.seen.judge(key, facts.copy(row)).1 {
+            Verdict::New => Some(None),
+            Verdict::Repeat => {
+                self.repeats += 1;
+                None
+            }
+            Verdict::Loses => {
+                said.refused.push(facts, row, CONFLICT);
+                None
+            }
+            Verdict::Wins(old) => {
+                said.refused.push_copy(facts, row, self.loans.lender(loan), &old, CONFLICT);
+                Some(Some(old.at))
+            }
+        }
+    }
+
+    /// Sends a movement of an unknown loan into suspense and keeps it.
+    fn suspend(&mut self, facts: &Facts, row: usize, loan: u32, said: &mut Said) {
+        let lender = facts.lender(row);
+        let key = Seen::suspended(loan, lender, facts.id(row));
+        let (place, verdict) = self.seen.judge(key, facts.copy(row));
+        let replaces_at = match verdict {
+            Verdict::New => None,
+            Verdict::Wins(old) => {
+                said.refused.push_copy(facts, row, lender, &old, CONFLICT);
+                Some(old.at)
+            }
+            Verdict::Repeat => {
+                self.repeats += 1;
+                return;
+            }
+            Verdict::Loses => {
+                said.refused.push(facts, row, CONFLICT);
+                return;
+            }
+        };
+        self.pendings.keep(loan, place, facts.suspended(row));
+        let to_shard = shard(facts.loan_id(row), self.rules.shards);
+        let stamp = Stamp { to_shard, borrower: None, lender: None, replaces_at };
+        said.letters.push(Letter {
+            from: From::Fact(row),
+            cause: row,
+            kind: Some("suspended"),
+            stamp,
+        });
+    }
+
+    /// Sends what waited for a loan: out of suspense, then to the loan.
+    fn release(&mut self, facts: &Facts, row: usize, loan: u32, said: &mut Said) {
+        let to_shard = shard(facts.loan_id(row), self.rules.shards);
+        for movement in self.pendings.release(loan) {
+            let lender = movement.lender();
+            let stamp = Stamp { to_shard, borrower: None, lender: None, replaces_at: None };
+            let from = said.letters.keep(&movement);
+            said.letters.push(Letter { from, cause: row, kind: Some("released"), stamp });
+            let copy = movement.copy;
+            if self.loans.foreign(loan, lender) {
+                said.refused.push_copy(facts, row, lender, &copy, FOREIGN);
+                continue;
+            }
+            let key = Seen::movement(loan, movement.id());
+            let replaces_at = match self.seen.judge(key, copy).1 {
+                Verdict::New => None,
+                Verdict::Repeat => continue,
+                Verdict::Loses => {
+                    said.refused.push_copy(facts, row, lender, &copy, CONFLICT);
+                    continue;
+                }
+                Verdict::Wins(old) => {
+                    said.refused.push_copy(facts, row, lender, &old, CONFLICT);
+                    Some(old.at)
+                }
+            };
+            let Letter { stamp, .. } = self.letter(loan, row, replaces_at);
+            said.letters.push(Letter { from, cause: row, kind: None, stamp });
+        }
+    }
+
+    /// A letter about a known loan.
+    fn letter(&self, loan: u32, row: usize, replaces_at: Option<i64>) -> Letter {
+        let stamp = Stamp {
+            to_shard: self.loans.shard(loan),
+            borrower: Some(self.loans.borrower(loan)),
+            lender: self.loans.lender_row(loan),
+            replaces_at,
+        };
+        Letter { from: From::Fact(row), cause: row, kind: None, stamp }
+    }
+}
+
+impl Operator for Register {
+    fn step(&mut self, batch: &RecordBatch) -> Vec<RecordBatch> {
+        let facts = Facts::of(batch);
+        let rows = batch.num_rows();
+        let mut said = Said { letters: Letters::new(rows), refused: Refusals::default() };
+        for row in 0..rows {
+            match facts.kind(row) {
+                "report" => self.report(&facts, row, &mut said),
+                "payment" | "reversal" => self.movement(&facts, row, &mut said),
+                _ => {
+                    let stamp = Stamp { to_shard: self.shard, ..Stamp::default() };
+                    said.letters.push(Letter {
+                        from: From::Fact(row),
+                        cause: row,
+                        kind: None,
+                        stamp,
+                    });
+                }
+            }
+        }
+        vec![said.letters.finish(batch, &self.loans), said.refused.finish()]
+    }
+
+    fn save(&self) -> Vec<RecordBatch> {
+        let repeats = UInt64Array::from(vec![self.repeats]);
+        let counts = pending::table(vec![("repeats", Arc::new(repeats))]);
+        vec![self.loans.save(), self.seen.save(), self.pendings.save(), counts]
+    }
+
+    fn load(&mut self, tables: Vec<RecordBatch>) -> Result<(), LoadError> {
+        let failed = |what: &str| LoadError { operator: VERB.name, what: what.into() };
+        let [loans, seen, pendings, counts] = tables.as_slice() else {
+            return Err(failed("four tables are expected"));
+        };
+        self.loans = Loans::load(loans, &self.rules).map_err(failed)?;
+        self.seen = Seen::load(seen).map_err(failed)?;
+        self.pendings = Pendings::load(pendings).map_err(failed)?;
+        let repeats = counts.columns().first().and_then(|column| column.as_any().downcast_ref());
+        let repeats: &UInt64Array = repeats.ok_or(failed("counts have no repeats"))?;
+        if repeats.len() != 1 {
+            return Err(failed("counts have one row"));
+        }
+        self.repeats = repeats.value(0);
+        Ok(())
+    }
+
+    fn size(&self) -> usize {
+        self.loans.size() + self.seen.size() + self.pendings.size()
+    }
+}

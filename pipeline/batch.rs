@@ -1,0 +1,297 @@
+//! The same program over files, on a log in memory: the backfill, the what-if, the proof.
+//!
+//! Every stage runs as it does beside a broker: the same steps, the same commits. Only the ticker
+//! differs: rounds of dispatch come at the start, after each 100,000 facts and at the end of each
+//! file until nothing moves, and days only where `until` asks for them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::arrow::array::{
+    AsArray, Int64Array, StringArray, TimestampMicrosecondArray,
+};
+use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::arrow::record_batch::RecordBatch;
+use recoup_operators::{Rules, facts};
+use recoup_sql::stages::STAGES;
+use recoup_sql::{Mistake, Source, compile};
+
+use crate::decoder::Decoder;
+use crate::drive::{Stopped, Waiting, turn};
+use crate::group::{Group, Owner};
+use crate::log::memory::MemoryLog;
+use crate::log::{Log, LogError, Outgoing, ReadLimit, Reader};
+use crate::rows::{self, Packing};
+use crate::serve::relations::Relations;
+use crate::wake;
+
+/// Facts between two rounds of dispatch.
+pub const ROUND_FACTS: usize = 100_000;
+/// Rounds at the end of a file before it is taken that things never settle.
+const ROUNDS_MAX: usize = 1_000;
+
+/// Why a batch ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    #[error("the program has mistakes")]
+    Program(Vec<Mistake>),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("{path}: {cause}")]
+    File { path: PathBuf, cause: String },
+}
+
+/// The whole program on a log in memory.
+pub struct Batch {
+    log: MemoryLog,
+    stages: Vec<(Group, Box<dyn Reader>)>,
+    followers: Vec<Box<dyn Reader>>,
+    pub relations: Relations,
+    /// Which file a message of the intake was cut from.
+    sources: BTreeMap<u64, String>,
+    facts: usize,
+    rounds: i64,
+    /// The latest instant that any fact has named.
+    latest: i64,
+    placed: usize,
+}
+
+const STREAMS: [&str; 5] = ["intake", "reports", "loans", "book", "statements"];
+/// What a reader may bring at once: some 100,000 facts.
+const LIMIT: ReadLimit = ReadLimit { messages: 512, bytes: 32 << 20 };
+
+impl Batch {
+    /// Compiles the program and opens every stage with all of its shards.
+    pub fn open(rules: &Rules, sources: &[Source], decoder: Decoder) -> Result<Self, BatchError> {
+        let log = MemoryLog::new();
+        let here = Waiting::Here;
+        for stream in STREAMS {
+            here.wait(log.create(stream))?;
+        }
+        let owner = Owner { name: "batch".into(), nonce: 1 };
+        let mut decoder = Some(decoder);
+        let mut stages = vec![];
+        for shape in STAGES {
+            let stage = compile(shape, sources, rules).map_err(BatchError::Program)?;
+            let mut group = Group::new(
+                stage,
+                decoder.take().unwrap_or_default(),
+                owner.clone(),
+                Packing::Plain,
+            );
+            group.payload_max = log.payload_max();
+            let shards = wake::shards_of(shape, rules.shards, 1);
+            here.wait(wake::init(&log, shape, shards))?;
+            for shard in 0..shards {
+                here.wait(wake::fresh(&log, &mut group, shard))?;
+            }
+            let (filters, after) = group.reads();
+            stages.push((group, here.wait(log.read(shape.reads, &filters, after))?));
+        }
+        let mut followers = vec![];
+        for stream in ["book", "statements", "reports", "loans"] {
+            followers.push(here.wait(log.read(stream, &[], 0))?);
+        }
+        Ok(Batch {
+            log,
+            stages,
+            followers,
+            relations: Relations::default(),
+            sources: BTreeMap::new(),
+            facts: 0,
+            rounds: 0,
+            latest: 0,
+            placed: 0,
+        })
+    }
+
+    /// Posts a version of a reference table.
+    pub fn post(&mut self, name: &str, rows: &RecordBatch) -> Result<(), BatchError> {
+        self.say(format!("loans.all.{name}"), rows)?;
+        self.drain()
+    }
+
+    /// Publishes a part of a file; steps and rounds follow as facts come in.
+    pub fn publish(
+        &mut self,
+        message: Outgoing,
+        file: &str,
+        facts: usize,
+    ) -> Result<(), BatchError> {
+        let seq = Waiting::Here.wait(self.log.commit("intake", &[message]))?;
+        self.sources.insert(seq, file.into());
+        self.facts += facts;
+        if self.facts >= ROUND_FACTS {
+            self.facts %= ROUND_FACTS;
+            self.drain()?;
+            self.round()?;
+        }
+        Ok(())
+    }
+
+    /// A round of dispatch, and all that follows from it. Says whether anything was placed.
+    pub fn round(&mut self) -> Result<bool, BatchError> {
+        self.rounds += 1;
+        self.tick("round", self.latest, self.rounds)?;
+        let before = self.placed;
+        self.drain()?;
+        Ok(self.placed != before)
+    }
+
+    /// The end of a file: rounds until nothing moves.
+    pub fn settle(&mut self) -> Result<(), BatchError> {
+        self.drain()?;
+        for _ in 0..ROUNDS_MAX {
+            if !self.round()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every day after the latest fact, up to and including one (days since 1970-01-01).
+    pub fn until(&mut self, day: i64) -> Result<(), BatchError> {
+        for day in self.latest.div_euclid(DAY_MICROS) + 1..=day {
+            self.latest = day * DAY_MICROS;
+            self.tick("day", self.latest, day)?;
+            self.drain()?;
+        }
+        self.settle()
+    }
+
+    fn tick(&mut self, kind: &str, at: i64, number: i64) -> Result<(), BatchError> {
+        let at = TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC");
+        let columns: Vec<datafusion::arrow::array::ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![kind])),
+            Arc::new(at),
+            Arc::new(Int64Array::from(vec![number])),
+        ];
+        let rows = RecordBatch::try_new(facts::ticks(), columns)
+            .unwrap_or_else(|_| RecordBatch::new_empty(facts::ticks()));
+        self.say("loans.all.ticks".into(), &rows)
+    }
+
+    fn say(&mut self, subject: String, rows: &RecordBatch) -> Result<(), BatchError> {
+        for payload in rows::encode(rows, Packing::Plain, usize::MAX) {
+            let message = Outgoing { subject: subject.clone(), payload, ..Outgoing::default() };
+            Waiting::Here.wait(self.log.commit("loans", &[message]))?;
+        }
+        Ok(())
+    }
+
+    /// Steps every stage until nothing is left to read, and follows what was said.
+    fn drain(&mut self) -> Result<(), BatchError> {
+        loop {
+            let mut moved = false;
+            for (group, reader) in &mut self.stages {
+                loop {
+                    let turn = turn(
+                        &self.log,
+                        &Waiting::Here,
+                        reader.as_mut(),
+                        group,
+                        LIMIT,
+                        Duration::ZERO,
+                    )?;
+                    if turn.messages == 0 {
+                        break;
+                    }
+                    moved = true;
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.follow()
+    }
+
+    fn follow(&mut self) -> Result<(), BatchError> {
+        for follower in &mut self.followers {
+            loop {
+                let messages = Waiting::Here.wait(follower.next(LIMIT, Duration::ZERO))?;
+                if messages.is_empty() {
+                    break;
+                }
+                for message in messages {
+                    let Some(relation) = relation(&message.subject) else { continue };
+                    for rows in rows::decode(&message.payload).unwrap_or_default() {
+                        match relation {
+                            "loans" => self.latest = self.latest.max(newest(&rows)),
+                            "placements" => self.placed += placed(&rows),
+                            _ => {}
+                        }
+                        let rows = if relation == "refused" { named(&self.sources, rows) } else { rows };
+                        self.relations.apply(relation, &rows);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of memory that each stage holds.
+    pub fn sizes(&self) -> Vec<(&'static str, usize)> {
+        let sizes = self.stages.iter().map(|(g, _)| (g.stage.shape.name, g.memories.size()));
+        sizes.collect()
+    }
+}
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// The relation of a message that people may read; `None` for those inside the program.
+fn relation(subject: &str) -> Option<&str> {
+    let mut tokens = subject.split('.');
+    let (stream, shard, relation) = (tokens.next()?, tokens.next()?, tokens.next()?);
+    if shard == "cursor" {
+        return None;
+    }
+    let shown = match stream {
+        "book" => {
+            !["demand", "lines", "ticked", "agencies", "desks", "contracts"].contains(&relation)
+        }
+        "statements" => true,
+        "loans" => ["refused", "rounds"].contains(&relation),
+        _ => relation == "refused",
+    };
+    shown.then_some(relation)
+}
+
+fn newest(rows: &RecordBatch) -> i64 {
+    let column = rows.column_by_name("event_time");
+    let times = column.and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+    let newest = times.and_then(datafusion::arrow::compute::max);
+    newest.unwrap_or_default()
+}
+
+fn placed(rows: &RecordBatch) -> usize {
+    let statuses = rows.column_by_name("status").and_then(|c| c.as_string_opt::<i32>());
+    statuses.map_or(0, |all| all.iter().flatten().filter(|one| *one == "placed").count())
+}
+
+/// Refused rows of a user's own files name file and line instead of a place in the intake.
+fn named(sources: &BTreeMap<u64, String>, rows: RecordBatch) -> RecordBatch {
+    let Some((at, _)) = rows.schema().column_with_name("source") else { return rows };
+    let Some(places) = rows.column(at).as_string_opt::<i32>() else { return rows };
+    let named: StringArray =
+        places.iter().map(|place| place.map(|place| name(sources, place))).collect();
+    let mut columns = rows.columns().to_vec();
+    columns[at] = Arc::new(named);
+    RecordBatch::try_new(rows.schema(), columns).unwrap_or(rows)
+}
+
+/// `intake:41:7` as `june.jsonl:1207`.
+fn name(sources: &BTreeMap<u64, String>, place: &str) -> String {
+    let mut parts = place.split(':');
+    let (Some("intake"), Some(seq), Some(row)) = (parts.next(), parts.next(), parts.next()) else {
+        return place.into();
+    };
+    match seq.parse().ok().and_then(|seq: u64| sources.get(&seq)) {
+        Some(file) => format!("{file}:{row}"),
+        None => place.into(),
+    }
+}

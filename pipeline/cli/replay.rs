@@ -1,0 +1,26 @@
+//! `recoup replay`: one step again, in words.
+
+use clap::Args;
+
+use super::{Failure, block_on, engine};
+use crate::settings::Settings;
+
+/// Show what one step saw, knew and said
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  recoup replay book --shard 3 --seq 4711")]
+pub struct ReplayArgs {
+    /// normalize, register, book, clear or close
+    pub stage: String,
+    #[arg(long)]
+    pub shard: u32,
+    /// The input sequence that the step read
+    #[arg(long)]
+    pub seq: u64,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn execute(args: &ReplayArgs, settings: &Settings) -> Result<(), Failure> {
+    block_on(engine::replay(args, settings))
+}

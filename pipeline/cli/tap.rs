@@ -1,0 +1,97 @@
+//! `recoup tap`: the rows of a stream as they come.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Failure, block_on, engine, show};
+use crate::log::{Log, Message, ReadLimit};
+use crate::rows;
+use crate::settings::Settings;
+
+/// Print the rows of a stream, from now on until interrupted
+#[derive(Args)]
+#[command(after_help = "Example:\n  recoup tap book --subject 'book.*.placements' --json")]
+pub struct TapArgs {
+    /// intake, reports, loans, book or statements
+    pub stream: String,
+    /// Only messages of this subject; * stands for a part, > for the rest
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub subject: String,
+    /// Begin behind this sequence; 0: with the first message
+    #[arg(long, value_name = "SEQ")]
+    pub after: Option<u64>,
+    /// Stop at the stream's present end
+    #[arg(long)]
+    pub once: bool,
+    /// Show the bytes of the intake, which hold personal data
+    #[arg(long)]
+    pub raw: bool,
+    /// Print lines of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn execute(args: &TapArgs, settings: &Settings) -> Result<(), Failure> {
+    block_on(async {
+        let log = engine::connect(settings).await?;
+        tokio::select! {
+            ended = follow(args, log.as_ref()) => ended,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    })
+}
+
+async fn follow(args: &TapArgs, log: &dyn Log) -> Result<(), Failure> {
+    let end = log.state(&args.stream).await?.last;
+    let mut filters = vec![];
+    if !args.subject.is_empty() {
+        filters.push(args.subject.clone());
+    }
+    let mut reader = log.read(&args.stream, &filters, args.after.unwrap_or(end)).await?;
+    let limit = ReadLimit { messages: 100, bytes: 16 << 20 };
+    loop {
+        let messages = reader.next(limit, Duration::from_millis(500)).await?;
+        for message in &messages {
+            show::text(&rows(args, message)?)?;
+        }
+        let last = messages.last().map_or(end, |message| message.seq);
+        if args.once && last >= end {
+            return Ok(());
+        }
+    }
+}
+
+/// One message for people or scripts.
+fn rows(args: &TapArgs, message: &Message) -> Result<String, Failure> {
+    let batches = match rows::decode(&message.payload) {
+        // The intake may hold Arrow too, and that is as personal as any other bytes of it.
+        Ok(batches) if args.stream != "intake" || args.raw => batches,
+        _ => return Ok(bytes(args, message)),
+    };
+    let mut out = String::new();
+    for batch in &batches {
+        if args.json {
+            out += &show::json_lines(batch)?;
+        } else {
+            out += &format!("{} at {}, {} rows\n", message.subject, message.seq, batch.num_rows());
+            out += &show::batch(batch)?;
+        }
+    }
+    Ok(out)
+}
+
+fn bytes(args: &TapArgs, message: &Message) -> String {
+    let (subject, seq, count) = (&message.subject, message.seq, message.payload.len());
+    let hidden = args.stream == "intake" && !args.raw;
+    let text = if hidden { "".into() } else { String::from_utf8_lossy(&message.payload) };
+    if args.json {
+        let mut line = serde_json::json!({ "subject": subject, "seq": seq, "bytes": count });
+        if !hidden {
+            line["text"] = text.into();
+        }
+        return format!("{line}\n");
+    }
+    let tail = if hidden { "" } else { "\n" };
+    format!("{subject} at {seq}, {count} bytes\n{}{tail}", text.trim_end())
+}

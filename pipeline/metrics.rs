@@ -1,0 +1,155 @@
+//! What a process counts: one struct, made once, passed by reference (A13).
+//!
+//! Names are `recoup_<noun>_<unit>[_total]`; the only label is `stage`. The reading room counts
+//! under the stage `serve`.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::drive::Turn;
+
+/// Every handle. Cloning shares them.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Steps taken.
+    pub steps: IntCounterVec,
+    /// Time from facts to what is said about them.
+    pub step_seconds: HistogramVec,
+    pub read_messages: IntCounterVec,
+    pub read_rows: IntCounterVec,
+    pub read_bytes: IntCounterVec,
+    pub said_rows: IntCounterVec,
+    pub said_bytes: IntCounterVec,
+    /// Rows that could not be used and became facts in `refused`.
+    pub refused_rows: IntCounterVec,
+    pub commits: IntCounterVec,
+    pub commit_seconds: HistogramVec,
+    /// Commits that a newer cursor refused.
+    pub fenced_commits: IntCounterVec,
+    /// Commits whose answer was lost or doubtful, so that the log was asked.
+    pub doubtful_commits: IntCounterVec,
+    pub lag_messages: IntGaugeVec,
+    /// Age of the oldest fact that waits, zero where none does.
+    pub lag_seconds: IntGaugeVec,
+    pub owned_shards: IntGaugeVec,
+    pub memory_bytes: IntGaugeVec,
+    pub snapshots: IntCounterVec,
+    pub failed_snapshots: IntCounterVec,
+    pub snapshot_seconds: HistogramVec,
+    /// From the start of a shard to its first new step.
+    pub recovery_seconds: HistogramVec,
+    /// Cases that wait for capacity.
+    pub waiting_cases: IntGaugeVec,
+    /// How far the last round can be from the best plan, in millionths.
+    pub round_gap_millionths: IntGaugeVec,
+    pub query_seconds: HistogramVec,
+    registry: Registry,
+}
+
+/// From a tenth of a millisecond to ten seconds.
+const SECONDS: [f64; 12] =
+    [0.000_1, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let counter = |name, help| counter(&registry, name, help);
+        let gauge = |name, help| gauge(&registry, name, help);
+        let seconds = |name, help| seconds(&registry, name, help);
+        Metrics {
+            steps: counter("recoup_steps_total", "Steps taken"),
+            step_seconds: seconds("recoup_step_seconds", "Time of a step"),
+            read_messages: counter("recoup_read_messages_total", "Messages read"),
+            read_rows: counter("recoup_read_rows_total", "Rows read"),
+            read_bytes: counter("recoup_read_bytes_total", "Bytes read"),
+            said_rows: counter("recoup_said_rows_total", "Rows committed"),
+            said_bytes: counter("recoup_said_bytes_total", "Bytes committed"),
+            refused_rows: counter("recoup_refused_rows_total", "Rows that could not be used"),
+            commits: counter("recoup_commits_total", "Commits stored"),
+            commit_seconds: seconds("recoup_commit_seconds", "Time from sending to stored"),
+            fenced_commits: counter("recoup_fenced_commits_total", "Commits refused by a fence"),
+            doubtful_commits: counter("recoup_doubtful_commits_total", "Commits asked about"),
+            lag_messages: gauge("recoup_lag_messages", "Messages that wait to be read"),
+            lag_seconds: gauge("recoup_lag_seconds", "Age of the oldest message that waits"),
+            owned_shards: gauge("recoup_owned_shards", "Shards that this process runs"),
+            memory_bytes: gauge("recoup_memory_bytes", "Memory of the shards"),
+            snapshots: counter("recoup_snapshots_total", "Snapshots saved"),
+            failed_snapshots: counter("recoup_failed_snapshots_total", "Snapshots not saved"),
+            snapshot_seconds: seconds("recoup_snapshot_seconds", "Time to save a snapshot"),
+            recovery_seconds: seconds("recoup_recovery_seconds", "Time to recover a shard"),
+            waiting_cases: gauge("recoup_waiting_cases", "Cases that wait for capacity"),
+            round_gap_millionths: gauge(
+                "recoup_round_gap_millionths",
+                "Certified distance of the last round from the best plan",
+            ),
+            query_seconds: seconds("recoup_query_seconds", "Time of a query"),
+            registry,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts what a turn of a stage's loop did.
+    pub fn turned(&self, stage: &str, turn: &Turn, memory: usize) {
+        let labels = [stage];
+        let count = |counter: &IntCounterVec, by: usize| {
+            counter.with_label_values(&labels).inc_by(by as u64);
+        };
+        count(&self.read_messages, turn.messages);
+        count(&self.read_bytes, turn.bytes);
+        count(&self.read_rows, turn.rows);
+        count(&self.steps, turn.steps);
+        count(&self.commits, turn.commits);
+        count(&self.said_bytes, turn.said_bytes);
+        count(&self.fenced_commits, turn.fenced);
+        self.memory_bytes.with_label_values(&labels).set(memory as i64);
+        if turn.steps > 0 {
+            let each = |total: Duration| total.as_secs_f64() / turn.steps as f64;
+            self.step_seconds.with_label_values(&labels).observe(each(turn.stepping));
+            self.commit_seconds.with_label_values(&labels).observe(each(turn.committing));
+        }
+    }
+
+    /// All metrics in the text format of Prometheus.
+    pub fn render(&self) -> String {
+        let mut out = vec![];
+        // Writing to memory fails only for a metric without samples, which is left out anyway.
+        let families = self.registry.gather();
+        if TextEncoder::new().encode(&families, &mut out).is_err() {
+            out.clear();
+        }
+        String::from_utf8(out).unwrap_or_default()
+    }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounterVec {
+    listed(registry, name, IntCounterVec::new(Opts::new(name, help), &["stage"]))
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGaugeVec {
+    listed(registry, name, IntGaugeVec::new(Opts::new(name, help), &["stage"]))
+}
+
+fn seconds(registry: &Registry, name: &str, help: &str) -> HistogramVec {
+    let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+    listed(registry, name, HistogramVec::new(options, &["stage"]))
+}
+
+fn listed<M>(registry: &Registry, name: &str, metric: prometheus::Result<M>) -> M
+where
+    M: Collector + Clone + 'static,
+{
+    let made = metric.and_then(|metric| {
+        registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    });
+    // Names are constants of this file: one that does not fit shows at the first start.
+    made.unwrap_or_else(|error| unreachable!("metric {name} is listed once and well: {error}"))
+}

@@ -1,0 +1,144 @@
+//! What each reference table holds, column by column.
+
+use datafusion::arrow::datatypes::SchemaRef;
+use recoup_operators::facts;
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Text,
+    /// Texts separated by `|`; empty means all.
+    Texts,
+    OneOf(&'static [&'static str]),
+    Bucket,
+    /// A decimal from zero, with at most so many digits behind the point, up to a maximum.
+    Decimal {
+        digits: u32,
+        max: i64,
+    },
+    /// Such decimals separated by `|`: one for each bucket.
+    ByBucket {
+        max: i64,
+    },
+    /// Such decimals separated by `|`: one for each month.
+    ByMonth,
+    Money,
+    Count,
+    Date,
+}
+
+pub struct Column {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Whether every row must have a value.
+    pub required: bool,
+}
+
+pub struct Table {
+    pub name: &'static str,
+    pub schema: fn() -> SchemaRef,
+    pub columns: &'static [Column],
+    /// The columns that name a row, once.
+    pub key: &'static [&'static str],
+    /// Pairs of columns of which the first must not lie behind the second.
+    pub ordered: &'static [(&'static str, &'static str)],
+}
+
+const fn must(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind, required: true }
+}
+
+const fn may(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind, required: false }
+}
+
+/// Recovery, commission and discount are fractions of one.
+const FRACTION: Kind = Kind::Decimal { digits: 4, max: 1 };
+/// An index is about one; a hundred is a mistake in any market.
+const INDEX: Kind = Kind::Decimal { digits: 4, max: 100 };
+const COMMISSIONS: Kind = Kind::ByBucket { max: 1 };
+/// How a desk performs against the curve, which is about one.
+const PERFORMANCES: Kind = Kind::ByBucket { max: 100 };
+
+pub const TABLES: &[Table] = &[
+    Table {
+        name: "curve",
+        schema: facts::curve,
+        columns: &[
+            must("product", Kind::Text),
+            must("bucket", Kind::Bucket),
+            must("recovery_rate", FRACTION),
+            must("handling_cost", Kind::Money),
+            may("months", Kind::ByMonth),
+        ],
+        key: &["product", "bucket"],
+        ordered: &[],
+    },
+    Table {
+        name: "market",
+        schema: facts::market,
+        columns: &[must("province", Kind::Text), must("product", Kind::Text), must("idx", INDEX)],
+        key: &["province", "product"],
+        ordered: &[],
+    },
+    Table {
+        name: "agencies",
+        schema: facts::agencies,
+        columns: &[
+            must("agency_id", Kind::Text),
+            may("provinces", Kind::Texts),
+            may("products", Kind::Texts),
+            may("bucket_min", Kind::Bucket),
+            may("bucket_max", Kind::Bucket),
+            must("unit_cost", Kind::Money),
+            may("capacity", Kind::Count),
+            must("commission_by_bucket", COMMISSIONS),
+            must("perf_by_bucket", PERFORMANCES),
+        ],
+        key: &["agency_id"],
+        ordered: &[("bucket_min", "bucket_max")],
+    },
+    Table {
+        name: "desks",
+        schema: facts::desks,
+        columns: &[
+            must("desk_id", Kind::Text),
+            must("agency_id", Kind::Text),
+            may("channel", Kind::OneOf(&["phone", "field", "letter", "legal", "voice", "sms"])),
+            may("tier", Kind::Count),
+            may("agency_group", Kind::Text),
+            may("provinces", Kind::Texts),
+            may("products", Kind::Texts),
+            may("bucket_min", Kind::Bucket),
+            may("bucket_max", Kind::Bucket),
+            must("unit_cost", Kind::Money),
+            may("capacity", Kind::Count),
+            may("capacity_per_round", Kind::Count),
+            may("amount_max", Kind::Money),
+            may("days_max", Kind::Count),
+            must("commission_by_bucket", COMMISSIONS),
+            must("perf_by_bucket", PERFORMANCES),
+        ],
+        key: &["desk_id"],
+        ordered: &[("bucket_min", "bucket_max")],
+    },
+    Table {
+        name: "contracts",
+        schema: facts::contracts,
+        columns: &[
+            must("contract_id", Kind::Text),
+            must("lender_id", Kind::Text),
+            must("agency_id", Kind::Text),
+            may("valid_from", Kind::Date),
+            may("valid_to", Kind::Date),
+            may("discount", Kind::Decimal { digits: 6, max: 1 }),
+            may("quota", Kind::Count),
+            may("attribution", Kind::OneOf(&["log", "paid_at"])),
+            may("rounding", Kind::OneOf(&["half_away", "half_even"])),
+            may("remittance", Kind::OneOf(&["net", "gross"])),
+            may("tail_days", Kind::Count),
+        ],
+        key: &["contract_id"],
+        ordered: &[("valid_from", "valid_to")],
+    },
+];

@@ -1,0 +1,209 @@
+//! What one statement may take: time, rows, memory; and that it sees one moment of the log.
+//!
+//! Every plan that leaves the planner is wrapped, whichever way the statement came in: its stream
+//! runs in a task of its own and ends with an error when the time is up, when the client calls it
+//! off, or when it has said too many rows. Ending drops the task, and with it every operator.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::Session;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+};
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use futures::StreamExt;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::guard::reading_only;
+use super::room::{Moment, Room};
+
+tokio::task_local! {
+    /// The statement that this task answers.
+    pub static STATEMENT: Arc<Statement>;
+}
+
+/// A statement being answered.
+pub struct Statement {
+    pub ends: Instant,
+    pub stop: watch::Receiver<u64>,
+    pub moment: OnceLock<Arc<Moment>>,
+}
+
+/// The moment that the statement of this task sees; without a statement, now.
+pub fn moment(room: &Room) -> Arc<Moment> {
+    let seen = STATEMENT
+        .try_with(|statement| statement.moment.get_or_init(|| Arc::new(room.moment())).clone());
+    seen.unwrap_or_else(|_| Arc::new(room.moment()))
+}
+
+/// Why a statement was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    #[error("canceling statement due to statement timeout")]
+    Late,
+    #[error("canceling statement due to user request")]
+    Called,
+    #[error("the answer has more than {0} rows; ask for fewer with WHERE, LIMIT or GROUP BY")]
+    Long(usize),
+}
+
+/// Plans as DataFusion does, and bounds the plan.
+#[derive(Debug)]
+pub struct Planner {
+    pub rows_max: usize,
+    pub timeout: Duration,
+}
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        reading_only().verify_plan(plan)?;
+        let planner = DefaultPhysicalPlanner::default();
+        let planned = planner.create_physical_plan(plan, session).await?;
+        let input = match planned.output_partitioning().partition_count() {
+            1 => planned,
+            _ => Arc::new(CoalescePartitionsExec::new(planned)) as Arc<dyn ExecutionPlan>,
+        };
+        Ok(Arc::new(Bounded { input, rows_max: self.rows_max, timeout: self.timeout }))
+    }
+}
+
+#[derive(Debug)]
+struct Bounded {
+    input: Arc<dyn ExecutionPlan>,
+    rows_max: usize,
+    timeout: Duration,
+}
+
+impl DisplayAs for Bounded {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bounded: rows_max={}", self.rows_max)
+    }
+}
+
+impl ExecutionPlan for Bounded {
+    fn name(&self) -> &str {
+        "Bounded"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (Some(input), true) = (children.pop(), children.is_empty()) else {
+            return Err(DataFusionError::Internal("one plan is bounded at a time".into()));
+        };
+        Ok(Arc::new(Bounded { input, rows_max: self.rows_max, timeout: self.timeout }))
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let (send, batches) = mpsc::channel(2);
+        let input = self.input.clone();
+        let task = tokio::spawn(async move {
+            match input.execute(partition, context) {
+                Err(error) => drop(send.send(Err(error)).await),
+                Ok(mut stream) => {
+                    while let Some(batch) = stream.next().await {
+                        if send.send(batch).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+        let statement =
+            STATEMENT.try_with(|statement| (statement.ends, Some(statement.stop.clone())));
+        let (ends, stop) = statement.unwrap_or((Instant::now() + self.timeout, None));
+        let run = Run { task, batches, ends, stop, rows: 0, rows_max: self.rows_max };
+        let stream = futures::stream::unfold(Some(run), |run| async move {
+            let mut run = run?;
+            match run.next().await {
+                Ok(None) => None,
+                Ok(Some(batch)) => Some((Ok(batch), Some(run))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+    }
+}
+
+/// A plan that runs, and what is left to it.
+struct Run {
+    task: JoinHandle<()>,
+    batches: mpsc::Receiver<Result<RecordBatch>>,
+    ends: Instant,
+    stop: Option<watch::Receiver<u64>>,
+    rows: usize,
+    rows_max: usize,
+}
+
+impl Run {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let ended = |why| DataFusionError::External(Box::new(why));
+        let called = async {
+            match &mut self.stop {
+                // Its sender goes with the connection, and so does the answer.
+                Some(stop) => stop.changed().await.map_or((), |()| ()),
+                None => std::future::pending().await,
+            }
+        };
+        let batch = tokio::select! {
+            biased;
+            () = called => return Err(ended(Ended::Called)),
+            () = tokio::time::sleep_until(self.ends) => return Err(ended(Ended::Late)),
+            batch = self.batches.recv() => batch.transpose()?,
+        };
+        self.rows += batch.as_ref().map_or(0, RecordBatch::num_rows);
+        if self.rows > self.rows_max {
+            return Err(ended(Ended::Long(self.rows_max)));
+        }
+        Ok(batch)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

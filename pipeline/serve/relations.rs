@@ -1,0 +1,280 @@
+//! What leaves the program: its relations as tables, for live SQL and for `batch --out`.
+//!
+//! Each relation shows the columns that the program promises, under those names and first, then a
+//! few that are useful beside them. Where a fact stood in the log (`shard`, `seq`, `row`) is not
+//! shown. A relation that this file does not name gets a table when it is first seen.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use datafusion::arrow::csv;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::properties::WriterProperties;
+use recoup_operators::facts;
+use recoup_operators::memory::table::{Snapshot, Table};
+
+/// A relation that the program promises.
+struct Promised {
+    name: &'static str,
+    /// The newest row of a key counts; without a key every row stays.
+    key: &'static [&'static str],
+    columns: &'static [&'static str],
+    beside: &'static [&'static str],
+    source: fn() -> SchemaRef,
+}
+
+const PROMISED: [Promised; 6] = [
+    Promised {
+        name: "loans",
+        key: &["loan_id", "lender_id"],
+        columns: &[
+            "loan_id",
+            "lender_id",
+            "borrower_id",
+            "product",
+            "province",
+            "principal",
+            "interest",
+            "penalty",
+            "fee",
+            "balance",
+            "days_past_due",
+            "bucket",
+            "origination_date",
+            "due_date",
+            "phone_masked",
+            "score",
+            "contactable",
+            "event_id",
+            "event_time",
+        ],
+        beside: &["currency"],
+        source: facts::stamped,
+    },
+    Promised {
+        name: "prices",
+        key: &["loan_id", "lender_id"],
+        columns: &["loan_id", "lender_id", "product", "province", "bucket", "balance", "price"],
+        beside: &["currency"],
+        source: facts::priced,
+    },
+    Promised {
+        name: "placements",
+        key: &["loan_id", "lender_id"],
+        columns: &[
+            "loan_id",
+            "lender_id",
+            "agency_id",
+            "desk_id",
+            "price",
+            "value",
+            "placed_at",
+            "status",
+        ],
+        beside: &[
+            "placement",
+            "commission_rate",
+            "bid_price",
+            "second_desk_id",
+            "second_value",
+            "full_desks",
+        ],
+        source: facts::placements,
+    },
+    Promised {
+        name: "ledger",
+        key: &[],
+        columns: &[
+            "entry_id",
+            "loan_id",
+            "lender_id",
+            "agency_id",
+            "account",
+            "amount",
+            "currency",
+            "booked_on",
+            "cause",
+        ],
+        beside: &[],
+        source: facts::ledger,
+    },
+    Promised {
+        name: "statements",
+        key: &["lender_id", "agency_id", "day", "currency"],
+        columns: &[
+            "lender_id",
+            "agency_id",
+            "day",
+            "count",
+            "collected",
+            "penalty",
+            "fee",
+            "interest",
+            "principal",
+            "over",
+            "commission",
+            "remittance",
+        ],
+        beside: &["currency", "closed"],
+        source: facts::statements,
+    },
+    Promised {
+        name: "refused",
+        key: &[],
+        columns: &["lender_id", "reason", "source", "raw"],
+        beside: &[],
+        source: facts::refused,
+    },
+];
+
+/// Where a fact stands in the log: for the program, not for people.
+const PLACE: [&str; 3] = ["shard", "seq", "row"];
+
+/// Said from one stage to the next and of no use once heard.
+const NOT_KEPT: [&str; 5] = ["demand", "facts", "letters", "lines", "ticked"];
+
+/// Whether a relation gets a table.
+pub(super) fn is_kept(name: &str) -> bool {
+    !NOT_KEPT.contains(&name)
+}
+
+/// How `batch` writes its relations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Csv,
+    Parquet,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Parquet => "parquet",
+        }
+    }
+}
+
+/// A relation that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {cause}")]
+pub struct WriteError {
+    path: PathBuf,
+    cause: String,
+}
+
+/// Every relation that leaves the program.
+pub struct Relations {
+    tables: BTreeMap<String, Table>,
+}
+
+impl Default for Relations {
+    fn default() -> Self {
+        Relations::new()
+    }
+}
+
+impl Relations {
+    /// The promised relations, empty.
+    pub fn new() -> Self {
+        let tables = PROMISED.iter().map(|promised| {
+            let columns = promised.columns.iter().chain(promised.beside);
+            let schema = pick(&(promised.source)(), columns);
+            (promised.name.to_owned(), Table::keyed(schema, promised.key))
+        });
+        Relations { tables: tables.collect() }
+    }
+
+    /// Takes in rows of one relation, as a stage said them.
+    pub fn apply(&mut self, name: &str, rows: &RecordBatch) {
+        if !is_kept(name) {
+            return;
+        }
+        if let Some(table) = self.tables.get_mut(name) {
+            return table.apply(rows);
+        }
+        let mut table = Table::appended(without_place(&rows.schema()));
+        table.apply(rows);
+        self.tables.insert(name.to_owned(), table);
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().map(String::as_str)
+    }
+
+    pub fn schema(&self, name: &str) -> Option<SchemaRef> {
+        self.tables.get(name).map(|table| table.schema().clone())
+    }
+
+    /// A relation as it is now.
+    pub fn snapshot(&self, name: &str) -> Option<Arc<Snapshot>> {
+        self.tables.get(name).map(|table| Arc::new(table.snapshot()))
+    }
+
+    /// Bytes in use.
+    pub fn size(&self) -> usize {
+        self.tables.values().map(Table::size).sum()
+    }
+
+    /// Writes every relation to a file of its name, rows in the order they were last written.
+    /// Money is a plain decimal, an instant RFC 3339 in UTC, what is absent an empty field.
+    pub fn write(&self, dir: &Path, format: Format) -> Result<(), WriteError> {
+        let failed = |path: &Path, cause: String| WriteError { path: path.to_owned(), cause };
+        fs::create_dir_all(dir).map_err(|error| failed(dir, error.to_string()))?;
+        for (name, table) in &self.tables {
+            let path = dir.join(format!("{name}.{}", format.extension()));
+            let part = path.with_extension("part");
+            let written = match format {
+                Format::Csv => write_csv(&part, table),
+                Format::Parquet => write_parquet(&part, table),
+            };
+            written.map_err(|cause| failed(&path, cause))?;
+            // Whoever finds the file under its name finds all of it.
+            fs::rename(&part, &path).map_err(|error| failed(&path, error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_csv(path: &Path, table: &Table) -> Result<(), String> {
+    let file = File::create(path).map_err(|error| error.to_string())?;
+    let mut writer = csv::WriterBuilder::new().with_header(true).build(BufWriter::new(file));
+    // A relation without rows still has its header.
+    let none = RecordBatch::new_empty(table.schema().clone());
+    for rows in std::iter::once(none).chain(table.snapshot().batches()) {
+        writer.write(&rows).map_err(|error| error.to_string())?;
+    }
+    let buffered = writer.into_inner().into_inner();
+    buffered.map(drop).map_err(|error| error.to_string())
+}
+
+fn write_parquet(path: &Path, table: &Table) -> Result<(), String> {
+    let file = File::create(path).map_err(|error| error.to_string())?;
+    let zstd = Compression::ZSTD(ZstdLevel::default());
+    let properties = WriterProperties::builder().set_compression(zstd).build();
+    let mut writer = ArrowWriter::try_new(file, table.schema().clone(), Some(properties))
+        .map_err(|error| error.to_string())?;
+    for rows in table.snapshot().batches() {
+        writer.write(&rows).map_err(|error| error.to_string())?;
+    }
+    writer.close().map(drop).map_err(|error| error.to_string())
+}
+
+fn pick<'a>(source: &SchemaRef, columns: impl Iterator<Item = &'a &'static str>) -> SchemaRef {
+    let field = |name: &&'static str| match source.field_with_name(name) {
+        Ok(field) => field.clone(),
+        Err(error) => panic!("a promised column is said by its stage: {error}"),
+    };
+    Arc::new(Schema::new(columns.map(field).collect::<Vec<Field>>()))
+}
+
+fn without_place(schema: &Schema) -> SchemaRef {
+    let shown = schema.fields().iter().filter(|field| !PLACE.contains(&field.name().as_str()));
+    Arc::new(Schema::new(shown.cloned().collect::<Vec<_>>()))
+}

@@ -1,0 +1,209 @@
+//! Snapshots of a shard's memory, kept where `object_store` can reach: a folder by default.
+//!
+//! One object per shard and place: a magic, a header in JSON, then the tables as Arrow IPC streams
+//! one after the other. The header names the place in the log, the running digests there and the
+//! SHA-256 of everything behind it, so that a cut or flipped byte is noticed and an older snapshot
+//! is taken instead.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::arrow::record_batch::RecordBatch;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::group::Group;
+use crate::rows::{self, Packing};
+
+const MAGIC: &[u8; 8] = b"recoup-1";
+/// How many snapshots of a shard are kept.
+const KEPT: usize = 2;
+
+/// What stands before the tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    pub stage: String,
+    pub shard: u32,
+    /// The memory has read up to here.
+    pub seq: u64,
+    /// When the input stream was created; another creation is another stream.
+    pub input_created: i64,
+    /// Running digests of what was said, by relation.
+    pub said: BTreeMap<String, u64>,
+    pub program: u64,
+    /// Bytes of each table, by operator; the last group is the reference tables.
+    tables: Vec<Vec<usize>>,
+    /// Names of the reference tables.
+    references: Vec<String>,
+    /// SHA-256 of everything behind the header, in hex.
+    sha256: String,
+}
+
+/// A snapshot in memory.
+pub struct Snapshot {
+    pub header: Header,
+    pub tables: Vec<Vec<RecordBatch>>,
+    pub references: Vec<(String, RecordBatch)>,
+}
+
+/// Why bytes are not a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    #[error("snapshot {path}: {what}")]
+    Torn { path: String, what: String },
+    #[error("snapshots: {0}")]
+    Store(#[from] object_store::Error),
+}
+
+/// The bytes of a shard's snapshot, as its memory stands.
+pub fn encode(group: &Group, number: u32) -> Option<(Header, Bytes)> {
+    let shard = group.shards.get(&number)?;
+    let references = group.stage.references();
+    let mut body = vec![];
+    let mut tables = vec![];
+    let mut groups = group.memories.save(number);
+    groups.push(references.iter().map(|(_, rows)| rows.clone()).collect());
+    for operator in groups {
+        let mut lengths = vec![];
+        for table in operator {
+            let before = body.len();
+            for payload in rows::encode(&table, Packing::Lz4, usize::MAX) {
+                body.extend_from_slice(&payload);
+            }
+            lengths.push(body.len() - before);
+        }
+        tables.push(lengths);
+    }
+    let header = Header {
+        stage: group.stage.shape.name.into(),
+        shard: number,
+        seq: shard.read,
+        input_created: shard.cursor.input_created,
+        said: shard.said.clone(),
+        program: group.stage.program,
+        tables,
+        references: references.into_iter().map(|(name, _)| name).collect(),
+        sha256: hex(&Sha256::digest(&body)),
+    };
+    let json = serde_json::to_vec(&header).ok()?;
+    let mut bytes = Vec::with_capacity(12 + json.len() + body.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&(json.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&json);
+    bytes.extend_from_slice(&body);
+    Some((header, bytes.into()))
+}
+
+/// Reads a snapshot back; every byte is checked.
+pub fn decode(path: &str, bytes: &Bytes) -> Result<Snapshot, SnapshotError> {
+    let torn = |what: &str| SnapshotError::Torn { path: path.into(), what: what.into() };
+    if bytes.len() < 12 || &bytes[..8] != MAGIC {
+        return Err(torn("it does not begin as a snapshot does"));
+    }
+    let length = u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize;
+    let Some(json) = bytes.get(12..12 + length) else { return Err(torn("its header is cut")) };
+    let header: Header =
+        serde_json::from_slice(json).map_err(|error| torn(&format!("its header: {error}")))?;
+    let body = bytes.slice(12 + length..);
+    if hex(&Sha256::digest(&body)) != header.sha256 {
+        return Err(torn("its bytes are not those that were written"));
+    }
+    let mut groups = vec![];
+    let mut at = 0;
+    for lengths in &header.tables {
+        let mut tables = vec![];
+        for length in lengths {
+            if at + length > body.len() {
+                return Err(torn("a table is cut"));
+            }
+            let batches = rows::decode(&body.slice(at..at + length))
+                .map_err(|error| torn(&error.to_string()))?;
+            tables.push(batches.into_iter().next().ok_or_else(|| torn("a table is empty"))?);
+            at += length;
+        }
+        groups.push(tables);
+    }
+    let references = groups.pop().ok_or_else(|| torn("it has no reference tables"))?;
+    let references = header.references.iter().cloned().zip(references).collect();
+    Ok(Snapshot { header, tables: groups, references })
+}
+
+/// Where snapshots are kept.
+#[derive(Clone)]
+pub struct Snapshots {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+}
+
+impl Snapshots {
+    /// `url` is `file:///folder`, a plain folder, `s3://bucket/prefix`, `gs://…` or `az://…`.
+    pub fn open(url: &str) -> Result<Self, String> {
+        let url = if url.contains("://") {
+            url.to_string()
+        } else {
+            let folder = std::path::absolute(url).map_err(|error| format!("{url}: {error}"))?;
+            std::fs::create_dir_all(&folder).map_err(|error| format!("{url}: {error}"))?;
+            format!("file://{}", folder.display())
+        };
+        let parsed = url::Url::parse(&url).map_err(|error| format!("{url}: {error}"))?;
+        let options = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
+        let (store, prefix) = object_store::parse_url_opts(&parsed, options)
+            .map_err(|error| format!("{url}: {error}"))?;
+        Ok(Snapshots { store: store.into(), prefix })
+    }
+
+    fn folder(&self, stage: &str, shard: u32) -> Path {
+        self.prefix.clone().join(stage).join(shard.to_string())
+    }
+
+    /// Stores a snapshot and removes those that nobody needs any more.
+    pub async fn put(&self, header: &Header, bytes: Bytes) -> Result<(), SnapshotError> {
+        let folder = self.folder(&header.stage, header.shard);
+        let path = folder.clone().join(format!("{:020}.snapshot", header.seq));
+        self.store.put(&path, bytes.into()).await?;
+        let mut kept = self.list(&header.stage, header.shard).await?;
+        while kept.len() > KEPT {
+            self.store.delete(&kept.remove(0)).await?;
+        }
+        Ok(())
+    }
+
+    /// The newest snapshot that verifies and is no newer than `seq`; those that do not verify are
+    /// named in the second answer.
+    pub async fn newest(
+        &self,
+        stage: &str,
+        shard: u32,
+        seq: u64,
+        input_created: i64,
+    ) -> Result<(Option<Snapshot>, Vec<SnapshotError>), SnapshotError> {
+        let mut torn = vec![];
+        for path in self.list(stage, shard).await?.into_iter().rev() {
+            let bytes = self.store.get(&path).await?.bytes().await?;
+            match decode(path.as_ref(), &bytes) {
+                Ok(found) if found.header.input_created != input_created => {}
+                Ok(found) if found.header.seq > seq => {}
+                Ok(found) => return Ok((Some(found), torn)),
+                Err(error) => torn.push(error),
+            }
+        }
+        Ok((None, torn))
+    }
+
+    async fn list(&self, stage: &str, shard: u32) -> Result<Vec<Path>, SnapshotError> {
+        let folder = self.folder(stage, shard);
+        let found: Vec<_> = self.store.list(Some(&folder)).try_collect().await?;
+        let mut paths: Vec<Path> = found.into_iter().map(|meta| meta.location).collect();
+        paths.retain(|path| path.as_ref().ends_with(".snapshot"));
+        paths.sort();
+        Ok(paths)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,278 @@
+//! Files published in parts, each once, however often the load is interrupted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::writer::FileWriter;
+use datafusion::parquet::arrow::ArrowWriter;
+use recoup::load::{
+    FileReport, Format, LoadError, LoadPlan, LoadReport, Part, Place, load, parts, parts_from,
+};
+use recoup::log::memory::MemoryLog;
+use recoup::log::{Log, LogError, Message};
+use tempfile::TempDir;
+
+use super::faulty::{Fault, FaultyLog};
+use super::{World, all, text};
+
+fn plan(files: &[&Path]) -> LoadPlan {
+    LoadPlan {
+        files: files.iter().map(|file| file.to_path_buf()).collect(),
+        lender: "L007".to_owned(),
+        kind: "report".to_owned(),
+        subjects: 4,
+        format: None,
+    }
+}
+
+async fn run(log: &dyn Log, plan: LoadPlan) -> Result<LoadReport, LoadError> {
+    load(log, plan, &mut |_| {}).await
+}
+
+async fn intake() -> Arc<MemoryLog> {
+    let log = MemoryLog::new();
+    log.create("intake").await.unwrap();
+    Arc::new(log)
+}
+
+/// Lines of JSON of quite different lengths, about this many bytes.
+fn lines(folder: &TempDir, name: &str, bytes: usize) -> PathBuf {
+    let mut whole = String::new();
+    for row in 1.. {
+        if whole.len() >= bytes {
+            break;
+        }
+        let filling = "x".repeat(row * 7919 % 997);
+        whole.push_str(&format!("{{\"loan_id\":\"LN{row:010}\",\"filling\":\"{filling}\"}}\n"));
+    }
+    let path = folder.path().join(name);
+    fs::write(&path, whole).unwrap();
+    path
+}
+
+/// What was published, put together again; checks subjects, rows and order on the way.
+async fn published(log: &dyn Log, name: &str) -> Vec<u8> {
+    let (mut whole, mut row) = (Vec::new(), 1);
+    let found = all(log, "intake", &["intake.L007.report.*"]).await;
+    let found = found.iter().filter(|message| header(message, "Recoup-Source") == name);
+    for (index, message) in found.enumerate() {
+        assert_eq!(message.subject, format!("intake.L007.report.{}", index % 4));
+        assert_eq!(header(message, "Recoup-Row"), row.to_string());
+        row += message.payload.iter().filter(|byte| **byte == b'\n').count();
+        whole.extend_from_slice(&message.payload);
+    }
+    whole
+}
+
+fn header<'a>(message: &'a Message, name: &str) -> &'a str {
+    let found = message.headers.iter().find(|(known, _)| known == name);
+    found.map(|(_, value)| value.as_str()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_file_is_published_once_however_often_it_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (lines(&folder, "a.jsonl", 20 << 20), lines(&folder, "b.json", 999));
+    let log = intake().await;
+    let mut seen = Vec::new();
+    let files = [first.as_path(), second.as_path()];
+    let report = load(log.as_ref(), plan(&files), &mut |at| seen.push(at)).await.unwrap();
+    assert_eq!(published(log.as_ref(), "a.jsonl").await, fs::read(&first).unwrap());
+    assert_eq!(published(log.as_ref(), "b.json").await, fs::read(&second).unwrap());
+    let rows = fs::read_to_string(&first).unwrap().lines().count() as u64;
+    assert_eq!(report.files[0].rows, rows);
+    assert!(report.files[0].parts > 20);
+    assert_eq!(report.files[1].parts, 1);
+    let bytes = seen.iter().filter(|at| at.file == first).map(|at| at.bytes).collect::<Vec<_>>();
+    assert!(bytes.is_sorted());
+    assert_eq!((bytes[0], bytes[bytes.len() - 1]), (0, fs::metadata(&first).unwrap().len()));
+    // Again: nothing moves.
+    let last = log.state("intake").await.unwrap().last;
+    let again = run(log.as_ref(), plan(&files)).await.unwrap();
+    let FileReport { parts, parts_before, .. } = again.files[0].clone();
+    assert_eq!((parts, parts_before), (report.files[0].parts, parts));
+    assert_eq!(log.state("intake").await.unwrap().last, last);
+    // Other bytes under the same name are another file, even where they begin alike.
+    let mut changed = fs::read(&first).unwrap();
+    let end = changed.len() - 5;
+    changed[end] = b'y';
+    fs::write(&first, changed).unwrap();
+    let report = run(log.as_ref(), plan(&[first.as_path()])).await.unwrap();
+    assert_eq!(report.files[0].parts_before, 0);
+}
+
+#[tokio::test]
+async fn a_load_interrupted_at_any_point_goes_on_where_it_was() {
+    use Fault::{LostAfter, LostBefore, None, Stale, Stop};
+    let folder = tempfile::tempdir().unwrap();
+    let path = lines(&folder, "a.jsonl", 20 << 20);
+    let commits = 3;
+    let faults = [LostBefore, LostAfter, Stale];
+    for at in 0..commits {
+        for fault in faults {
+            let log = intake().await;
+            // A fault, then the process ends before the next commit, then it is started again.
+            let mut faulted = vec![None; at];
+            faulted.extend([fault, None, Stop]);
+            let faulty = FaultyLog::new(log.clone(), &faulted);
+            let stopped = run(&faulty, plan(&[&path])).await;
+            if let Err(error) = &stopped {
+                assert!(matches!(error, LoadError::Log(LogError::Unfit { .. })), "{error}");
+                assert!(published(log.as_ref(), "a.jsonl").await.len() < 20 << 20);
+            }
+            run(log.as_ref(), plan(&[&path])).await.unwrap();
+            let whole = published(log.as_ref(), "a.jsonl").await;
+            assert!(whole == fs::read(&path).unwrap(), "{fault:?} at commit {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_loads_of_a_file_take_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = lines(&folder, "a.jsonl", 20 << 20);
+    let log = intake().await;
+    let faulty = [(); 2].map(|()| FaultyLog::new(log.clone(), &[Fault::None; 9]));
+    let (a, b) = tokio::join!(run(&faulty[0], plan(&[&path])), run(&faulty[1], plan(&[&path])));
+    assert_eq!(a.unwrap().files[0].rows, b.unwrap().files[0].rows);
+    assert!(published(log.as_ref(), "a.jsonl").await == fs::read(&path).unwrap());
+}
+
+#[tokio::test]
+async fn a_file_goes_through_a_real_broker() {
+    let world = World::start().await;
+    let log = world.log().await;
+    log.create("intake").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = lines(&folder, "a.jsonl", 20 << 20);
+    run(&log, plan(&[&path])).await.unwrap();
+    assert!(published(&log, "a.jsonl").await == fs::read(&path).unwrap());
+}
+
+#[tokio::test]
+async fn what_cannot_be_published_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = intake().await;
+    let path = folder.path().join("a.jsonl");
+    fs::write(&path, format!("{{}}\n{{}}\n{{\"x\":\"{}\"}}\n{{}}\n", "x".repeat(2 << 20))).unwrap();
+    let stopped = run(log.as_ref(), plan(&[&path])).await.unwrap_err().to_string();
+    assert!(stopped.contains("a.jsonl: row 3 is longer"), "{stopped}");
+    let untold = folder.path().join("a.xyz");
+    let stopped = run(log.as_ref(), plan(&[&untold])).await.unwrap_err().to_string();
+    assert!(stopped.contains("--format"), "{stopped}");
+    let absent = folder.path().join("b.csv");
+    let stopped = run(log.as_ref(), plan(&[&absent])).await.unwrap_err().to_string();
+    assert!(stopped.contains("b.csv"), "{stopped}");
+    for lender in ["", "a.b", "progress", "*", "a b"] {
+        let wrong = LoadPlan { lender: lender.to_owned(), ..plan(&[&path]) };
+        assert!(matches!(run(log.as_ref(), wrong).await, Err(LoadError::Name { .. })));
+    }
+    let strange = text("intake.progress.0000000000000000", "{");
+    log.commit("intake", &[strange]).await.unwrap();
+}
+
+fn cut(path: &Path, format: Format, limit: usize) -> Vec<Part> {
+    let place = Place::default();
+    parts_from(path, format, place, limit).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// Cutting that begins behind any part gives the parts that followed it.
+fn begins_anywhere(path: &Path, format: Format, limit: usize, whole: &[Part]) {
+    for (index, part) in whole.iter().enumerate() {
+        let rest = parts_from(path, format, part.end, limit).unwrap();
+        let rest = rest.collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(
+            rest.iter().map(|part| part.rows).sum::<u64>(),
+            whole[index + 1..].iter().map(|part| part.rows).sum::<u64>()
+        );
+        if matches!(format, Format::Json | Format::Csv) {
+            assert_eq!(rest, whole[index + 1..]);
+        }
+    }
+}
+
+#[test]
+fn text_is_cut_between_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&str, Format, usize, &[(u64, &str)]); 8] = [
+        ("", Format::Json, 10, &[]),
+        ("a\nb\nc", Format::Json, 4, &[(1, "a\nb\n"), (3, "c")]),
+        ("\u{feff}a\n\nb\n", Format::Json, 3, &[(1, "a\n\n"), (3, "b\n")]),
+        ("long line\nb\nc\n", Format::Json, 4, &[(1, "long line\n"), (2, "b\nc\n")]),
+        ("a\nlong line", Format::Json, 4, &[(1, "a\n"), (2, "long line")]),
+        ("h\n1\n2\n3\n", Format::Csv, 6, &[(1, "h\n1\n2\n"), (3, "h\n3\n")]),
+        (
+            "h,i\n1,\"a\nb\"\"\n\"\n2,c\n",
+            Format::Csv,
+            8,
+            &[(1, "h,i\n1,\"a\nb\"\"\n\"\n"), (2, "h,i\n2,c\n")],
+        ),
+        ("\u{feff}h", Format::Csv, 6, &[]),
+    ];
+    for (content, format, limit, wanted) in cases {
+        let path = folder.path().join("case");
+        fs::write(&path, content).unwrap();
+        let whole = cut(&path, format, limit);
+        let found = whole
+            .iter()
+            .map(|part| (part.first_row, String::from_utf8(part.bytes.to_vec()).unwrap()));
+        let found = found.collect::<Vec<_>>();
+        let wanted = wanted.iter().map(|(row, text)| (*row, (*text).to_owned()));
+        assert_eq!(found, wanted.collect::<Vec<_>>(), "{content:?}");
+        begins_anywhere(&path, format, limit, &whole);
+    }
+}
+
+#[test]
+fn columns_go_out_as_arrow_streams() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("row", DataType::Int64, false),
+        Field::new("filling", DataType::Utf8, true),
+    ]));
+    let batches = [(0, 3_000), (3_000, 0), (3_000, 20_000)].map(|(first, count)| {
+        let rows = Int64Array::from_iter_values(first..first + count);
+        let filling = (first..first + count).map(|row| format!("{:x}", row * 7_919 % 99_991));
+        let filling = StringArray::from_iter_values(filling);
+        RecordBatch::try_new(schema.clone(), vec![Arc::new(rows), Arc::new(filling)]).unwrap()
+    });
+    let (arrow, parquet) = (folder.path().join("a.arrow"), folder.path().join("a.parquet"));
+    let mut writer = FileWriter::try_new(fs::File::create(&arrow).unwrap(), &schema).unwrap();
+    let file = fs::File::create(&parquet).unwrap();
+    let mut columns = ArrowWriter::try_new(file, schema.clone(), None).unwrap();
+    for batch in &batches {
+        writer.write(batch).unwrap();
+        columns.write(batch).unwrap();
+    }
+    writer.finish().unwrap();
+    columns.close().unwrap();
+    // The parts of the Arrow file, one after the other, are an Arrow stream of many batches.
+    for path in [arrow, parquet] {
+        let format = Format::of(&path).unwrap();
+        let whole = cut(&path, format, 20_000);
+        assert!(whole.len() > 5);
+        let mut row = 0;
+        for part in &whole {
+            assert!(part.bytes.len() <= 20_000);
+            assert_eq!((part.first_row, part.format), (row as u64 + 1, Format::Arrow));
+            for batch in StreamReader::try_new(part.bytes.as_ref(), None).unwrap() {
+                let batch = batch.unwrap();
+                let rows = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
+                for value in rows.values() {
+                    assert_eq!(*value, row);
+                    row += 1;
+                }
+            }
+        }
+        assert_eq!(row, 23_000);
+        begins_anywhere(&path, format, 20_000, &whole);
+        assert_eq!(
+            parts(&path, format).unwrap().map(|part| part.unwrap().rows).sum::<u64>(),
+            23_000
+        );
+    }
+}

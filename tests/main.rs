@@ -1,0 +1,8 @@
+//! Every test that needs more than one room. One binary, so that the engine is linked once.
+
+// A test says what it expects, and stops where that fails.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod log;
+mod serve;
+mod tidy;

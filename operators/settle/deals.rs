@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, Int64Array, StringArray, UInt32Array};
 use arrow::record_batch::RecordBatch;
 
-use super::commission::Rounding;
+use super::contract::commission::Rounding;
 use super::contracts::Terms;
 use crate::account::{loaded, table};
 use crate::memory::Keys;

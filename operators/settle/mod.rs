@@ -10,18 +10,14 @@
 //! much a statement line changes. A day that this shard has seen closed takes no more: what
 //! concerns it falls on the first open day.
 
-pub mod commission;
+pub mod contract;
 mod contracts;
 mod deals;
 pub mod invariants;
-pub mod journal;
 mod post;
-pub mod reconcile;
 mod stays;
 pub mod waterfall;
 
-#[cfg(test)]
-mod contract_tests;
 #[cfg(test)]
 mod tests;
 

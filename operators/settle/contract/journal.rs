@@ -1,8 +1,8 @@
 //! Every event of money in double entry: which accounts it debits and which it credits.
 //!
-//! Debit is positive; the lines of an event sum to zero. [`super::post`] writes what the stream
-//! brings; the events here are those that a contract or an officer adds to it: other ways of
-//! paying, returns and their fees, waivers, charge-off and what comes after it, remittance.
+//! Debit is positive; the lines of an event sum to zero. The ledger of settle writes what the
+//! stream brings; the events here are those that a contract or an officer adds to it: other ways
+//! of paying, returns and their fees, waivers, charge-off and what comes after it, remittance.
 
 /// Penalty, fee, interest, principal, in cents.
 pub type Parts = [i64; 4];

@@ -21,7 +21,7 @@ _INSTANT = re.compile(
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _DAY = datetime.date(1970, 1, 1)
 DAY_MICROS = 86_400_000_000
-# What an amount is in that names no currency: ISO 4217 for "none".
+# What a report is in that names no currency: ISO 4217 for "none".
 NO_CURRENCY = "XXX"
 
 
@@ -153,7 +153,10 @@ def read(line, lender=None):
     fact.borrower = _text(raw.get("borrower_id"))
     fact.product = _text(raw.get("product"))
     fact.province = _text(raw.get("province"))
-    fact.currency = _text(raw.get("currency")) or NO_CURRENCY
+    # A movement that names no currency is in its loan's.
+    fact.currency = _text(raw.get("currency")) or (
+        NO_CURRENCY if fact.kind == "report" else None
+    )
     fact.channel = _text(raw.get("channel"))
     fact.reverses = _text(raw.get("reverses"))
     fact.digest = _digest(fact)

@@ -15,7 +15,9 @@ import random
 
 from references import write_reference
 
-INSTANTS = [f"2026-03-{day:02d}T{hour:02d}:00:00Z" for day in (1, 2, 3, 5, 8, 9) for hour in (0, 12)]
+INSTANTS = [
+    f"2026-03-{day:02d}T{hour:02d}:00:00Z" for day in (1, 2, 3, 5, 8, 9) for hour in (0, 12)
+]
 
 
 def money(cents):

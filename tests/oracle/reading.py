@@ -91,7 +91,7 @@ def instant(text):
 
 def instant_text(micros):
     moment = _EPOCH + datetime.timedelta(microseconds=micros)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def day_text(micros):
@@ -99,10 +99,15 @@ def day_text(micros):
 
 
 def date_days(text):
-    """Days since 1970 of a date, or None: a date is never a reason to refuse."""
+    """Days since 1970 of a date or an instant, or None: a date is never a reason to refuse."""
+    if not isinstance(text, str):
+        return None
+    if len(text) != 10:
+        micros = instant(text)
+        return None if micros is None else micros // DAY_MICROS
     try:
         return (datetime.date.fromisoformat(text) - _DAY).days
-    except (TypeError, ValueError):
+    except ValueError:
         return None
 
 

@@ -288,6 +288,10 @@ pub fn placements() -> SchemaRef {
 }
 
 /// What settle takes: a booking with the postmark of dispatch on its letter.
+///
+/// It may also be sent rows of kind `placement`: what dispatch said of a placement, its status as
+/// `channel`, its instant as `paid_at`, `line` null. Contracts that attribute by the day of
+/// payment, and the tail after a recall, need them.
 pub fn attributed() -> SchemaRef {
     let mut fields: Vec<_> = bookings().fields().iter().cloned().collect();
     for (name, kind) in

@@ -163,8 +163,8 @@ impl Loan {
         ]
     }
 
-    pub fn size(&self) -> usize {
-        size_of::<Loan>() + self.history.bytes.capacity()
+    pub fn history_bytes(&self) -> usize {
+        self.history.bytes.capacity()
     }
 }
 

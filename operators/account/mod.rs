@@ -56,6 +56,8 @@ pub struct Account {
     loans: Vec<Loan>,
     /// Texts that loans share: lenders, products, provinces, borrowers.
     shared: Keys,
+    /// Bytes of all histories.
+    history_bytes: usize,
     /// How many movements this shard has numbered.
     numbered: u32,
     /// The newest day tick.
@@ -74,6 +76,7 @@ impl Account {
             keys: Keys::default(),
             loans: Vec::new(),
             shared: Keys::default(),
+            history_bytes: 0,
             numbered: 0,
             day: None,
             day_passed: false,
@@ -197,8 +200,8 @@ impl Operator for Account {
     }
 
     fn size(&self) -> usize {
-        let loans: usize = self.loans.iter().map(Loan::size).sum();
-        self.keys.size() + self.shared.size() + loans
+        let loans = self.loans.capacity() * size_of::<Loan>();
+        self.keys.size() + self.shared.size() + loans + self.history_bytes
     }
 }
 
@@ -216,6 +219,7 @@ impl Account {
             return Err(format!("{} rows of counts instead of 1", counts.num_rows()));
         }
         self.numbered = numbered.value(0);
+        self.history_bytes = self.loans.iter().map(Loan::history_bytes).sum();
         self.day = day.is_valid(0).then(|| day.value(0));
         let known = self.shared.len() as u32;
         let missing = |row: u32| row != NO_TEXT && row >= known;

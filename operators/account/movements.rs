@@ -48,6 +48,7 @@ impl Account {
         };
         let row = self.loan();
         let loan = &mut self.loans[row as usize];
+        let kept = loan.history_bytes();
         let owed = letters.owed(i);
         let days =
             if letters.days_past_due.is_valid(i) { letters.days_past_due.value(i) } else { 0 };
@@ -60,6 +61,7 @@ impl Account {
         } else {
             self.late_report(letters, i, row, (id, at, owed, days), says);
         }
+        self.history_bytes += self.loans[row as usize].history_bytes() - kept;
         self.stamp(letters, i, row, "report", says);
     }
 
@@ -108,7 +110,9 @@ impl Account {
         match self.check(letters, i, reversal) {
             Ok(incoming) => {
                 let row = self.loan();
+                let kept = self.loans[row as usize].history_bytes();
                 self.take(letters, i, row, &incoming, says);
+                self.history_bytes += self.loans[row as usize].history_bytes() - kept;
                 self.stamp(letters, i, row, kind, says);
             }
             Err(why) => {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, Date32Array, Int64Array, StringArray};
+use arrow::array::{Array, BooleanArray, Date32Array, Int32Array, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 
 use crate::account::letters::text;
@@ -17,8 +17,10 @@ use crate::memory::Keys;
 pub struct Terms {
     /// Halves go to the even neighbor instead of away from zero.
     pub half_even: bool,
-    /// The agency remits all it collected and is paid its commission apart.
-    pub gross: bool,
+    /// The placement in force when money was paid counts, not that at its place in the log.
+    pub by_paid_at: bool,
+    /// Days after the end of a placement in which money still counts for it; without: for ever.
+    pub tail_days: Option<i32>,
 }
 
 #[derive(Clone, Copy)]
@@ -64,6 +66,9 @@ impl Contracts {
         let day = |name: &str, i: usize, absent: i32| {
             days(name).filter(|column| column.is_valid(i)).map_or(absent, |c| c.value(i))
         };
+        let tails = rows
+            .column_by_name("tail_days")
+            .and_then(|column| column.as_any().downcast_ref::<Int32Array>());
         let mut key = String::new();
         for i in 0..rows.num_rows() {
             let (Some(lender), Some(agency)) = (text(lenders, i), text(agencies, i)) else {
@@ -76,7 +81,8 @@ impl Contracts {
                 valid_to: day("valid_to", i, i32::MAX),
                 terms: Terms {
                     half_even: said("rounding", i, "half_even"),
-                    gross: said("remittance", i, "gross"),
+                    by_paid_at: said("attribution", i, "paid_at"),
+                    tail_days: tails.filter(|tails| tails.is_valid(i)).map(|tails| tails.value(i)),
                 },
             });
         }
@@ -113,7 +119,11 @@ impl Contracts {
             ("valid_from", days(|contract| contract.valid_from)),
             ("valid_to", days(|contract| contract.valid_to)),
             ("half_even", flags(|contract| contract.terms.half_even)),
-            ("gross", flags(|contract| contract.terms.gross)),
+            ("by_paid_at", flags(|contract| contract.terms.by_paid_at)),
+            (
+                "tail_days",
+                Arc::new(Int32Array::from_iter(all.iter().map(|one| one.terms.tail_days))),
+            ),
         ])
     }
 
@@ -123,7 +133,8 @@ impl Contracts {
         let from: &Date32Array = loaded(table, "valid_from")?;
         let to: &Date32Array = loaded(table, "valid_to")?;
         let half_even: &BooleanArray = loaded(table, "half_even")?;
-        let gross: &BooleanArray = loaded(table, "gross")?;
+        let by_paid_at: &BooleanArray = loaded(table, "by_paid_at")?;
+        let tail_days: &Int32Array = loaded(table, "tail_days")?;
         let mut loaded = Contracts::default();
         for i in 0..table.num_rows() {
             loaded.version = version.is_valid(i).then(|| version.value(i));
@@ -132,7 +143,11 @@ impl Contracts {
                 pair,
                 valid_from: from.value(i),
                 valid_to: to.value(i),
-                terms: Terms { half_even: half_even.value(i), gross: gross.value(i) },
+                terms: Terms {
+                    half_even: half_even.value(i),
+                    by_paid_at: by_paid_at.value(i),
+                    tail_days: tail_days.is_valid(i).then(|| tail_days.value(i)),
+                },
             });
         }
         Ok(loaded)

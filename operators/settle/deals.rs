@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, Int64Array, StringArray, UInt32Array};
 use arrow::record_batch::RecordBatch;
 
+use super::contract::commission::Rounding;
 use super::contracts::Terms;
 use crate::account::{loaded, table};
 use crate::memory::Keys;
@@ -17,9 +18,6 @@ pub const NOBODY: u32 = 0;
 const UNKNOWN: u32 = u32::MAX;
 /// A movement numbered this far beyond all others is not kept: account numbers them in turn.
 const GAP_MAX: usize = 1 << 20;
-
-/// Rates have six digits.
-const ONE: i128 = 1_000_000;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deal {
@@ -33,29 +31,8 @@ pub struct Deal {
 impl Deal {
     /// Commission on all that a movement has collected, in cents.
     pub fn commission(&self, collected: i128) -> i128 {
-        let product = collected * i128::from(self.rate);
-        if self.half_even { round_half_even(product, ONE) } else { round_half_away(product, ONE) }
-    }
-}
-
-/// Rounds a fraction to a whole number, halves away from zero.
-pub fn round_half_away(numerator: i128, denominator: i128) -> i128 {
-    let half = denominator / 2;
-    if numerator >= 0 {
-        (numerator + half) / denominator
-    } else {
-        -((half - numerator) / denominator)
-    }
-}
-
-/// Rounds a fraction to a whole number, halves to the even neighbor.
-pub fn round_half_even(numerator: i128, denominator: i128) -> i128 {
-    let below = numerator.div_euclid(denominator);
-    let twice = 2 * numerator.rem_euclid(denominator);
-    match twice.cmp(&denominator) {
-        std::cmp::Ordering::Less => below,
-        std::cmp::Ordering::Greater => below + 1,
-        std::cmp::Ordering::Equal => below + (below & 1),
+        let rounding = if self.half_even { Rounding::HalfEven } else { Rounding::HalfAway };
+        rounding.cents(collected * i128::from(self.rate))
     }
 }
 
@@ -77,6 +54,10 @@ impl Default for Deals {
 impl Deals {
     pub fn deal(&self, row: u32) -> &Deal {
         &self.deals[row as usize]
+    }
+
+    pub fn len(&self) -> usize {
+        self.deals.len()
     }
 
     /// The deal that a movement was first settled under.

@@ -10,9 +10,12 @@
 //! much a statement line changes. A day that this shard has seen closed takes no more: what
 //! concerns it falls on the first open day.
 
+pub mod contract;
 mod contracts;
 mod deals;
+pub mod invariants;
 mod post;
+mod stays;
 pub mod waterfall;
 
 #[cfg(test)]
@@ -27,9 +30,10 @@ use arrow::array::{
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use self::contracts::Contracts;
+use self::contracts::{Contracts, Terms};
 use self::deals::Deals;
 use self::post::{Ledger, Lines, Posting};
+use self::stays::Stays;
 use crate::account::letters::{column, text};
 use crate::account::says::{Refused, batch};
 use crate::account::{day_of, loaded, table};
@@ -53,6 +57,7 @@ pub const SETTLE: Verb = Verb {
 /// One shard's deals.
 pub struct Settle {
     deals: Deals,
+    stays: Stays,
     contracts: Contracts,
     close_after_days: i32,
     /// The newest day tick.
@@ -82,6 +87,7 @@ struct Rows<'a> {
     booked: &'a Decimal128Array,
     agency_id: &'a StringArray,
     desk_id: &'a StringArray,
+    placement: &'a UInt32Array,
     commission_rate: &'a Decimal128Array,
 }
 
@@ -114,12 +120,15 @@ impl<'a> Rows<'a> {
             booked: column(batch, "booked"),
             agency_id: column(batch, "agency_id"),
             desk_id: column(batch, "desk_id"),
+            placement: column(batch, "placement"),
             commission_rate: column(batch, "commission_rate"),
         }
     }
 
-    fn place(&self, i: usize) -> (u64, u32, u32) {
-        (self.seq.value(i), self.row.value(i), self.line.value(i))
+    /// What happened to a placement comes before the money of its letter.
+    fn place(&self, i: usize) -> (u64, u32, Option<u32>) {
+        let line = self.line.is_valid(i).then(|| self.line.value(i));
+        (self.seq.value(i), self.row.value(i), line)
     }
 
     /// Rows in log order. A join may have mixed them; mostly it has not.
@@ -142,6 +151,7 @@ impl Settle {
     pub fn new(rules: &Rules) -> Self {
         Settle {
             deals: Deals::default(),
+            stays: Stays::default(),
             contracts: Contracts::default(),
             close_after_days: rules.close_after_days,
             day: None,
@@ -164,24 +174,67 @@ impl Settle {
             return deal;
         }
         let undone = rows.undoes.is_valid(i).then(|| rows.undoes.value(i));
-        let deal = undone.and_then(|payment| self.deals.of(payment)).unwrap_or_else(|| {
-            let agency = text(rows.agency_id, i).unwrap_or_default();
-            if agency.is_empty() {
-                return deals::NOBODY;
-            }
-            let lender = text(rows.lender_id, i).unwrap_or_default();
-            let terms = self.contracts.terms(lender, agency, day, &mut self.key);
-            let rate = &rows.commission_rate;
-            let rate = if rate.is_valid(i) { rate.value(i) } else { 0 };
-            let desk = text(rows.desk_id, i).unwrap_or_default();
-            self.deals.row(agency, desk, rate, terms, &mut self.key)
-        });
+        let deal = undone
+            .and_then(|payment| self.deals.of(payment))
+            .unwrap_or_else(|| self.attribute(rows, i, day));
         self.deals.fix(number, deal);
         deal
     }
 
+    /// The deal of a postmark: whom a row names, on what terms.
+    fn named(&mut self, rows: &Rows<'_>, i: usize, day: i32) -> (u32, Terms) {
+        let agency = text(rows.agency_id, i).unwrap_or_default();
+        if agency.is_empty() {
+            return (deals::NOBODY, Terms::default());
+        }
+        let lender = text(rows.lender_id, i).unwrap_or_default();
+        let terms = self.contracts.terms(lender, agency, day, &mut self.key);
+        let rate = &rows.commission_rate;
+        let rate = if rate.is_valid(i) { rate.value(i) } else { 0 };
+        let desk = text(rows.desk_id, i).unwrap_or_default();
+        (self.deals.row(agency, desk, rate, terms, &mut self.key), terms)
+    }
+
+    /// Whom new money counts for: the placement in force at its place in the log, or by contract
+    /// that in force when it was paid; nobody once the tail after a recall is over.
+    fn attribute(&mut self, rows: &Rows<'_>, i: usize, day: i32) -> u32 {
+        let (deal, terms) = self.named(rows, i, day);
+        if !terms.by_paid_at && terms.tail_days.is_none() {
+            return deal;
+        }
+        let (Some(loan), true) = (text(rows.loan_id, i), rows.paid_at.is_valid(i)) else {
+            return deal;
+        };
+        let paid_at = rows.paid_at.value(i);
+        let stay =
+            if terms.by_paid_at { self.stays.at(loan, paid_at) } else { self.stays.last(loan) };
+        let Some(stay) = stay else { return deal };
+        let late = |tail: i32| day_of(paid_at) > day_of(stay.to).saturating_add(tail);
+        if stay.to != i64::MAX && terms.tail_days.is_some_and(late) {
+            return deals::NOBODY;
+        }
+        if terms.by_paid_at { stay.deal } else { deal }
+    }
+
+    /// A placement began or ended.
+    fn place(&mut self, rows: &Rows<'_>, i: usize) {
+        let (Some(loan), true) = (text(rows.loan_id, i), rows.paid_at.is_valid(i)) else { return };
+        let (placement, at) = (rows.placement.value(i), rows.paid_at.value(i));
+        match text(rows.channel, i) {
+            Some("placed") => {
+                let (deal, _) = self.named(rows, i, day_of(at));
+                self.stays.begin(loan, placement, at, deal);
+            }
+            Some("waiting" | "unpriced") | None => {}
+            Some(_) => self.stays.end(loan, placement, at),
+        }
+    }
+
     fn settle(&mut self, rows: &Rows<'_>, i: usize, ledger: &mut Ledger, lines: &mut Lines) {
         let kind = text(rows.kind, i).unwrap_or_default();
+        if kind == "placement" {
+            return self.place(rows, i);
+        }
         let own = if rows.paid_at.is_valid(i) { day_of(rows.paid_at.value(i)) } else { 0 };
         let booked_on = self.booked_on(own);
         let deal = self.deal(rows, i, booked_on);
@@ -246,16 +299,17 @@ impl Operator for Settle {
     fn save(&self) -> Vec<RecordBatch> {
         let [deals, movements] = self.deals.save();
         let day = table(vec![("day", Arc::new(Int32Array::from(vec![self.day])))]);
-        vec![deals, movements, self.contracts.save(), day]
+        vec![deals, movements, self.contracts.save(), self.stays.save(), day]
     }
 
     fn load(&mut self, tables: Vec<RecordBatch>) -> Result<(), LoadError> {
         let mut wake = || {
-            let [deals, movements, contracts, day] = tables.as_slice() else {
-                return Err(format!("{} tables instead of 4", tables.len()));
+            let [deals, movements, contracts, stays, day] = tables.as_slice() else {
+                return Err(format!("{} tables instead of 5", tables.len()));
             };
             self.deals = Deals::load(deals, movements)?;
             self.contracts = Contracts::load(contracts)?;
+            self.stays = Stays::load(stays, self.deals.len())?;
             let days: &Int32Array = loaded(day, "day")?;
             self.day = (days.len() == 1 && days.is_valid(0)).then(|| days.value(0));
             Ok(())
@@ -264,7 +318,7 @@ impl Operator for Settle {
     }
 
     fn size(&self) -> usize {
-        self.deals.size() + self.contracts.size()
+        self.deals.size() + self.stays.size() + self.contracts.size()
     }
 }
 

@@ -155,13 +155,61 @@ fn nulls_and_numbers_out_of_turn_are_no_accident() {
     assert!(again.load(Vec::new()).is_err());
 }
 
+const PLACED: &str = "seq,kind,movement_id,loan_id,lender_id,paid_at,channel,line,\
+    principal,number,agency_id,placement,commission_rate";
+
+/// Who gets the money of N1: placed with A1 from the 2nd to the 5th, with A2 from the 10th.
+fn attributed(contract: &str, paid_on: &str) -> String {
+    let mut settle = settle();
+    let columns = "version,lender_id,agency_id,attribution,tail_days";
+    let contracts = format!("{columns}\n1,L1,A1,{contract}\n1,L1,A2,{contract}");
+    settle.hear("contracts", &read(&facts::contracts(), 1, &contracts));
+    let rows = format!(
+        "{PLACED}
+        1,placement,,N1,L1,2026-03-02,placed,,,,A1,1,0.2
+        2,placement,,N1,L1,2026-03-05,recalled,,,,A1,1,0.2
+        3,placement,,N1,L1,2026-03-10,placed,,,,A2,2,0.3
+        4,payment,p1,N1,L1,{paid_on},bank,0,10.00,0,A2,2,0.3"
+    );
+    let said = settle.step(&read(&facts::attributed(), 1, &rows));
+    let saved = settle.save();
+    let mut again = self::settle();
+    again.load(saved.clone()).unwrap();
+    assert_eq!(again.save(), saved);
+    show(&said[1], "agency_id,commission").trim().to_owned()
+}
+
 #[test]
-fn halves_round_by_their_rule() {
-    use super::deals::{round_half_away, round_half_even};
-    for (numerator, away, even) in
-        [(2_125, 213, 212), (2_135, 214, 214), (-2_125, -213, -212), (2_124, 212, 212), (0, 0, 0)]
-    {
-        assert_eq!(round_half_away(numerator, 10), away, "{numerator}");
-        assert_eq!(round_half_even(numerator, 10), even, "{numerator}");
+fn a_contract_may_attribute_by_the_day_of_payment() {
+    for (contract, paid_on, expected) in [
+        ("log,", "2026-03-03", "A2,3.00"),
+        ("paid_at,", "2026-03-03", "A1,2.00"),
+        // Before the first placement, and between two: the first after it.
+        ("paid_at,", "2026-03-01", "A1,2.00"),
+        ("paid_at,", "2026-03-07", "A2,3.00"),
+        ("paid_at,", "2026-03-12", "A2,3.00"),
+    ] {
+        assert_eq!(attributed(contract, paid_on), expected, "{contract} {paid_on}");
+    }
+}
+
+#[test]
+fn after_the_tail_of_a_recall_money_counts_for_nobody() {
+    for (tail, paid_on, expected) in [
+        ("", "2026-05-01", "A1,2.00"),
+        ("30", "2026-04-04", "A1,2.00"),
+        ("30", "2026-04-05", ",0.00"),
+    ] {
+        let mut settle = settle();
+        let contracts = format!("version,lender_id,agency_id,tail_days\n1,L1,A1,{tail}");
+        settle.hear("contracts", &read(&facts::contracts(), 1, &contracts));
+        let rows = format!(
+            "{PLACED}
+            1,placement,,N1,L1,2026-03-02,placed,,,,A1,1,0.2
+            2,placement,,N1,L1,2026-03-05,recalled,,,,A1,1,0.2
+            3,payment,p1,N1,L1,{paid_on},bank,0,10.00,0,A1,1,0.2"
+        );
+        let said = settle.step(&read(&facts::attributed(), 1, &rows));
+        assert_eq!(show(&said[1], "agency_id,commission").trim(), expected, "{tail} {paid_on}");
     }
 }

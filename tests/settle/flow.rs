@@ -55,13 +55,8 @@ impl Letter {
     }
 }
 
-/// Who holds a loan at a letter: agency and rate in millionths.
-pub type Held = fn(&str, u64) -> (&'static str, i128);
-
-/// Nobody ever.
-pub fn nobody(_: &str, _: u64) -> (&'static str, i128) {
-    ("", 0)
-}
+/// Who holds a loan at a place in the log: agency and rate in millionths.
+pub type Held = Arc<dyn Fn(&str, u64) -> (&'static str, i128)>;
 
 /// One agency per loan at 23.7 %.
 pub fn steady(loan: &str, _: u64) -> (&'static str, i128) {
@@ -90,7 +85,11 @@ pub struct Flow {
 }
 
 impl Flow {
-    pub fn new(held: Held) -> Self {
+    pub fn new(held: impl Fn(&str, u64) -> (&'static str, i128) + 'static) -> Self {
+        Flow::held_by(Arc::new(held))
+    }
+
+    fn held_by(held: Held) -> Self {
         let rules = Rules { shards: 1, ..Rules::default() };
         Flow {
             account: open(&account::ACCOUNT, &rules),
@@ -171,7 +170,7 @@ impl Flow {
 
     /// Saves every memory and goes on with fresh instances that load it.
     pub fn sleep(&mut self) {
-        let fresh = Flow::new(self.held);
+        let fresh = Flow::held_by(self.held.clone());
         let old = [
             std::mem::replace(&mut self.account, fresh.account),
             std::mem::replace(&mut self.settle, fresh.settle),

@@ -5,7 +5,7 @@
 //! --test settle` repeats one run; `HISTORIES=100000` makes it longer.
 
 mod flow;
+mod lendingclub;
 mod naive;
 mod order;
 mod random;
-mod stories;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, BooleanArray, Date32Array, StringArray};
 
-use crate::flow::{Flow, Held, Letter, cast, cents, newest, restless, steady, texts};
+use recoup_operators::settle::invariants::{Broken, broken};
+
+use crate::flow::{DAY, Flow, Letter, cast, cents, newest, restless, steady, texts};
 use crate::naive::{Parts, Truth, commission, truth};
 use crate::random::{Dice, arrival, history, seeds};
 
@@ -84,7 +86,7 @@ fn crowd(dice: &mut Dice, loans: usize, days: bool) -> Vec<Letter> {
 }
 
 fn said(
-    held: Held,
+    held: fn(&str, u64) -> (&'static str, i128),
     letters: &[Letter],
     step: usize,
     sleeps: bool,
@@ -236,4 +238,75 @@ fn two_arrivals_differ_at_most_in_corrections() {
         assert_eq!(one, two, "seed {seed}");
         assert!(one.values().all(|count| *count == 1));
     }
+}
+
+#[test]
+fn no_invariant_is_broken() {
+    for seed in seeds(100) {
+        let letters = crowd(&mut Dice::new(seed), 10, seed % 2 == 0);
+        let mut flow = Flow::new(restless);
+        flow.run(&letters, 9);
+        let [stamped, bookings, ledger] =
+            ["stamped", "bookings", "ledger"].map(|name| flow.all(name));
+        // (8) too: over the whole run, no movement is booked first twice.
+        let broken = broken(&stamped, &bookings, &ledger);
+        let repeat = format!("SEED={seed} cargo test -p recoup-operators --test settle");
+        assert_eq!(broken, Broken::default(), "{repeat}");
+    }
+}
+
+#[test]
+fn what_breaks_an_invariant_is_counted() {
+    let mut flow = Flow::new(steady);
+    flow.run(&crowd(&mut Dice::new(7), 3, false), 9);
+    let [stamped, bookings, ledger] = ["stamped", "bookings", "ledger"].map(|name| flow.all(name));
+    let half = ledger.slice(0, 1);
+    assert!(broken(&stamped, &bookings, &half).unbalanced > 0);
+    assert!(broken(&stamped, &bookings.slice(0, 1), &ledger).unposted > 0);
+    let twice = arrow::compute::concat_batches(&bookings.schema(), [&bookings, &bookings]).unwrap();
+    assert!(broken(&stamped, &twice, &ledger).repeated > 0);
+}
+
+#[test]
+fn a_paid_loan_takes_money_only_for_the_borrower() {
+    let mut flow = Flow::new(steady);
+    flow.run(
+        &[
+            Letter::report("X", "e1", DAY, [0, 0, 0, 5_000]),
+            Letter::payment("X", "p1", 2 * DAY, 5_000),
+            Letter::payment("X", "p2", 3 * DAY, 700),
+            Letter::reversal("X", "r1", 4 * DAY, -5_000, "p1"),
+        ],
+        9,
+    );
+    let bookings = flow.all("bookings");
+    assert_eq!(cents(&bookings, "principal"), [5_000, 0, -4_300]);
+    assert_eq!(cents(&bookings, "over"), [0, 700, -700]);
+    // What went back reopens the case.
+    assert_eq!(cents(&flow.all("stamped"), "balance"), [5_000, 0, 0, 4_300]);
+}
+
+#[test]
+fn agency_clearing_is_what_the_agency_collected_less_what_went_back() {
+    let mut flow = Flow::new(steady);
+    let by_agency = |letter: Letter| Letter { channel: Some("agency"), ..letter };
+    flow.run(
+        &[
+            Letter::report("X", "e1", DAY, [0, 0, 0, 500_000]),
+            by_agency(Letter::payment("X", "p1", 2 * DAY, 100_000)),
+            by_agency(Letter::payment("X", "p2", 3 * DAY, 33_333)),
+            by_agency(Letter::payment("X", "p3", 3 * DAY, 25_001)),
+            Letter::payment("X", "p4", 3 * DAY, 7_777),
+            // The return names no channel: money goes back the way it came.
+            Letter::reversal("X", "r2", 5 * DAY, -33_333, "p2"),
+        ],
+        2,
+    );
+    let ledger = flow.all("ledger");
+    let mut accounts: BTreeMap<String, i128> = BTreeMap::new();
+    for (account, amount) in texts(&ledger, "account").into_iter().zip(cents(&ledger, "amount")) {
+        *accounts.entry(account.unwrap()).or_default() += amount;
+    }
+    assert_eq!(accounts["agency_clearing"], 125_001);
+    assert_eq!(accounts["bank"], 7_777);
 }

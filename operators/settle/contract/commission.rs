@@ -1,0 +1,149 @@
+//! Commission by contract, and what is remitted.
+//!
+//! A schedule has tiers by days past due or by balance, a minimum and a maximum, an addition for
+//! litigated loans and VAT; it names its rounding and whether it rounds each line or the sum. A
+//! line that is taken back is computed under its own terms, so it claws back to the cent.
+
+/// Millionths: all rates are whole numbers of them.
+const ONE: i128 = 1_000_000;
+
+/// What a tier is chosen by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Basis {
+    #[default]
+    DaysPastDue,
+    /// The balance, in cents.
+    Balance,
+}
+
+/// Where halves go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rounding {
+    #[default]
+    HalfAway,
+    HalfEven,
+}
+
+impl Rounding {
+    /// A product of cents and millionths, in cents.
+    pub fn cents(self, product: i128) -> i128 {
+        match self {
+            Rounding::HalfAway => round_half_away(product, ONE),
+            Rounding::HalfEven => round_half_even(product, ONE),
+        }
+    }
+}
+
+/// Rounds a fraction to a whole number, halves away from zero.
+pub fn round_half_away(numerator: i128, denominator: i128) -> i128 {
+    let half = denominator / 2;
+    if numerator >= 0 {
+        (numerator + half) / denominator
+    } else {
+        -((half - numerator) / denominator)
+    }
+}
+
+/// Rounds a fraction to a whole number, halves to the even neighbor.
+pub fn round_half_even(numerator: i128, denominator: i128) -> i128 {
+    let below = numerator.div_euclid(denominator);
+    let twice = 2 * numerator.rem_euclid(denominator);
+    match twice.cmp(&denominator) {
+        std::cmp::Ordering::Less => below,
+        std::cmp::Ordering::Greater => below + 1,
+        std::cmp::Ordering::Equal => below + (below & 1),
+    }
+}
+
+/// A rate up to and including a bound; the last tier has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tier {
+    pub up_to: Option<i64>,
+    pub rate: i64,
+}
+
+/// How a contract pays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    pub basis: Basis,
+    pub tiers: Vec<Tier>,
+    /// Least and most for a line, in cents.
+    pub minimum: i64,
+    pub maximum: Option<i64>,
+    /// Added to the rate of a litigated loan, in millionths.
+    pub litigation: i64,
+    /// VAT on commission, in millionths.
+    pub vat: i64,
+    pub rounding: Rounding,
+    /// Rounds the sum of all lines instead of each.
+    pub per_sum: bool,
+    /// The agency remits all it collected and is paid its commission apart.
+    pub gross: bool,
+}
+
+/// Money that a commission is due on, with its loan as it was then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paid {
+    /// Negative where it is taken back.
+    pub amount: i64,
+    pub days_past_due: i64,
+    pub balance: i64,
+    pub litigated: bool,
+    /// The creditor got it, not the agency.
+    pub to_creditor: bool,
+}
+
+/// What a period comes to, in cents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// What the agency holds of the creditor's money.
+    pub held: i64,
+    pub commission: i64,
+    pub vat: i64,
+    /// What the agency sends.
+    pub remits: i64,
+    /// What the creditor pays the agency apart.
+    pub pays: i64,
+}
+
+impl Schedule {
+    fn rate(&self, paid: &Paid) -> i64 {
+        let by = match self.basis {
+            Basis::DaysPastDue => paid.days_past_due,
+            Basis::Balance => paid.balance,
+        };
+        let tier = self.tiers.iter().find(|tier| tier.up_to.is_none_or(|bound| by <= bound));
+        let rate = tier.map_or(0, |tier| tier.rate);
+        if paid.litigated { rate + self.litigation } else { rate }
+    }
+
+    /// Commission before rounding, in cents times millionths, within its bounds.
+    fn raw(&self, paid: &Paid) -> i128 {
+        let product = i128::from(paid.amount) * i128::from(self.rate(paid));
+        let most = self.maximum.map_or(i128::MAX, |most| i128::from(most) * ONE);
+        let least = (i128::from(self.minimum) * ONE).min(most);
+        match product.signum() {
+            0 => 0,
+            sign => sign * product.abs().clamp(least, most),
+        }
+    }
+
+    /// Commission of one line, rounded.
+    pub fn commission(&self, paid: &Paid) -> i64 {
+        self.rounding.cents(self.raw(paid)) as i64
+    }
+
+    /// What a period of lines comes to.
+    pub fn settle(&self, lines: &[Paid]) -> Settled {
+        let held = lines.iter().filter(|line| !line.to_creditor).map(|line| line.amount).sum();
+        let commission = if self.per_sum {
+            self.rounding.cents(lines.iter().map(|line| self.raw(line)).sum()) as i64
+        } else {
+            lines.iter().map(|line| self.commission(line)).sum()
+        };
+        let vat = self.rounding.cents(i128::from(commission) * i128::from(self.vat)) as i64;
+        let due = commission + vat;
+        let (remits, pays) = if self.gross { (held, due) } else { (held - due, 0) };
+        Settled { held, commission, vat, remits, pays }
+    }
+}

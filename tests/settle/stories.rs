@@ -1,1 +1,0 @@
-//! Small stories with their numbers worked out by hand.

@@ -14,7 +14,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::record_batch::RecordBatch;
-use recoup_operators::{Rules, facts};
+use recoup_operators::Rules;
 use recoup_sql::stages::STAGES;
 use recoup_sql::{Mistake, Source, compile};
 
@@ -25,6 +25,7 @@ use crate::log::memory::MemoryLog;
 use crate::log::{Log, LogError, Outgoing, ReadLimit, Reader};
 use crate::rows::{self, Packing};
 use crate::serve::relations::Relations;
+use crate::ticker;
 use crate::wake;
 
 /// Facts between two rounds of dispatch.
@@ -164,14 +165,7 @@ impl Batch {
     }
 
     fn tick(&mut self, kind: &str, at: i64, number: i64) -> Result<(), BatchError> {
-        let at = TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC");
-        let columns: Vec<datafusion::arrow::array::ArrayRef> = vec![
-            Arc::new(StringArray::from(vec![kind])),
-            Arc::new(at),
-            Arc::new(Int64Array::from(vec![number])),
-        ];
-        let rows = RecordBatch::try_new(facts::ticks(), columns)
-            .unwrap_or_else(|_| RecordBatch::new_empty(facts::ticks()));
+        let rows = ticker::row(kind, at, number);
         self.say("loans.all.ticks".into(), &rows)
     }
 
@@ -244,7 +238,7 @@ impl Batch {
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The relation of a message that people may read; `None` for those inside the program.
-fn relation(subject: &str) -> Option<&str> {
+pub fn relation(subject: &str) -> Option<&str> {
     let mut tokens = subject.split('.');
     let (stream, shard, relation) = (tokens.next()?, tokens.next()?, tokens.next()?);
     if shard == "cursor" {

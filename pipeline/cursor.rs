@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use recoup_operators::memory::hash_bytes;
 
-use crate::log::{Log, LogError, Message};
+use crate::log::{BATCH_MESSAGES_MAX, Log, LogError, Message, Outgoing};
 
 /// The last message of a shard's cursor subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,47 @@ pub async fn read(log: &dyn Log, out: &str, subject: &str) -> Result<(u64, Curso
         return Err(LogError::Lost(format!("message {seq} on {subject} is not a cursor")));
     };
     Ok((message.seq, cursor))
+}
+
+/// Writes the first cursor of every shard of a stage, all of them at once. Where they are, they
+/// stay; where only some are, history is lost (A16).
+pub async fn begin(log: &dyn Log, out: &str, first: &Cursor, shards: u32) -> Result<(), LogError> {
+    let subjects = (0..shards).map(|shard| subject(out, &first.stage, shard)).collect::<Vec<_>>();
+    let missing = absent_of(log, out, &subjects).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if missing.len() < subjects.len() {
+        // Unless another process has written them all in between.
+        return match absent_of(log, out, &subjects).await?.first() {
+            None => Ok(()),
+            Some(shard) => Err(absent(out, &subjects[*shard])),
+        };
+    }
+    let first_ones = subjects.into_iter().zip(0..).map(|(subject, shard)| {
+        let payload = Cursor { shard, ..first.clone() }.encode();
+        Outgoing { subject, headers: Vec::new(), payload, expects: Some(0) }
+    });
+    let first_ones = first_ones.collect::<Vec<_>>();
+    if first_ones.len() > BATCH_MESSAGES_MAX {
+        let what = format!("a stage of {shards} shards");
+        return Err(LogError::TooLarge { what, limit: BATCH_MESSAGES_MAX });
+    }
+    match log.commit(out, &first_ones).await {
+        // Another process was faster: then they are there.
+        Ok(_) | Err(LogError::Fenced { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn absent_of(log: &dyn Log, out: &str, subjects: &[String]) -> Result<Vec<usize>, LogError> {
+    let mut found = Vec::new();
+    for (shard, subject) in subjects.iter().enumerate() {
+        if log.last(out, subject).await?.is_none() {
+            found.push(shard);
+        }
+    }
+    Ok(found)
 }
 
 pub(crate) fn absent(out: &str, subject: &str) -> LogError {

@@ -167,17 +167,8 @@ impl Group {
             return Ok(Step { commits: vec![], rows: 0 });
         }
         let mut last: BTreeMap<u32, &Message> = BTreeMap::new();
-        let (facts, heard) = match messages {
-            [message] if self.heard(message).is_some() => self.hear(message, &mut last),
-            _ => (self.facts(messages, &mut last), vec![]),
-        };
+        let (facts, mut by_shard) = self.speak(messages, &mut last);
         let rows = facts.num_rows();
-        let mut said = heard;
-        said.extend(self.stage.step(&mut self.memories, &facts));
-        let mut by_shard: BTreeMap<u32, Vec<Said>> = BTreeMap::new();
-        for one in said {
-            by_shard.entry(one.from).or_default().push(one);
-        }
         let mut commits = vec![];
         for (number, message) in last {
             let said = by_shard.remove(&number).unwrap_or_default();
@@ -185,6 +176,31 @@ impl Group {
         }
         assert!(by_shard.is_empty(), "only shards that read something say something");
         Ok(Step { commits, rows })
+    }
+
+    /// What the shards take from messages, and what each says of it.
+    fn speak<'a>(
+        &mut self,
+        messages: &'a [Message],
+        last: &mut BTreeMap<u32, &'a Message>,
+    ) -> (RecordBatch, BTreeMap<u32, Vec<Said>>) {
+        let (facts, mut said) = match messages {
+            [message] if self.heard(message).is_some() => self.hear(message, last),
+            _ => (self.facts(messages, last), vec![]),
+        };
+        said.extend(self.stage.step(&mut self.memories, &facts));
+        let mut by_shard: BTreeMap<u32, Vec<Said>> = BTreeMap::new();
+        for one in said {
+            by_shard.entry(one.from).or_default().push(one);
+        }
+        (facts, by_shard)
+    }
+
+    /// The step of one message, for people: what it saw and what it says. Nothing is committed.
+    pub fn preview(&mut self, message: &Message) -> (RecordBatch, Vec<Said>) {
+        self.whole(message);
+        let (facts, said) = self.speak(std::slice::from_ref(message), &mut BTreeMap::new());
+        (facts, said.into_values().flatten().collect())
     }
 
     /// What a shard commits for its part of a step; nothing while it is replaying.

@@ -24,6 +24,7 @@ pub mod server;
 pub mod settings;
 pub mod snapshot;
 pub mod status;
+pub mod ticker;
 pub mod trace;
 pub mod wake;
 pub mod worker;

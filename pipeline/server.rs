@@ -73,7 +73,8 @@ pub struct Server {
 impl Server {
     /// Starts the server, or finds the one that was left behind, and waits until it answers.
     pub async fn start(plan: &ServerPlan) -> Result<Server, ServerError> {
-        let program = find().await?;
+        let program = tokio::task::spawn_blocking(find).await;
+        let program = program.map_err(|error| ServerError::Start { what: error.to_string() })??;
         let data = plan.data.clone();
         let folder = |source| ServerError::Folder { path: plan.data.clone(), source };
         fs::create_dir_all(&data).map_err(folder)?;
@@ -138,7 +139,7 @@ impl Server {
 
     fn accept(&mut self, url: String, info: &Value) -> bool {
         let ready = info["jetstream"].as_bool() == Some(true);
-        if !ready || info["server_name"] != Value::from(self.name()) {
+        if !ready || info["server_name"] != self.name() {
             return false;
         }
         let pid = fs::read_to_string(self.data.join("pid")).unwrap_or_default();
@@ -172,7 +173,7 @@ impl Server {
     fn config(&self, plan: &ServerPlan, ports: &Path) -> String {
         let quoted = |path: &Path| Value::from(path.display().to_string()).to_string();
         let port = plan.port.map_or("-1".to_owned(), |port| port.to_string());
-        let sync = if plan.sync_always { "always" } else { "2m" };
+        let sync = if plan.sync_always { "always" } else { "\"2m\"" };
         format!(
             "server_name: {}\nlisten: \"127.0.0.1:{port}\"\nports_file_dir: {}\npid_file: {}\n\
              max_payload: 8388608\njetstream {{\n  store_dir: {}\n  sync_interval: {sync}\n}}\n",
@@ -223,10 +224,15 @@ impl Drop for Server {
 }
 
 /// The program, from the places where it may be, and new enough.
-pub async fn find() -> Result<PathBuf, ServerError> {
+pub fn find() -> Result<PathBuf, ServerError> {
+    choose(places())
+}
+
+/// The first of these programs that is new enough.
+pub fn choose(places: Vec<PathBuf>) -> Result<PathBuf, ServerError> {
     let mut old = None;
     let mut searched = Vec::new();
-    for place in places() {
+    for place in places {
         searched.push(place.display().to_string());
         let Ok(told) = Command::new(&place).arg("--version").output() else { continue };
         let text = String::from_utf8_lossy(&told.stdout).into_owned();

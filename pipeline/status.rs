@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::log::{Log, LogError, ReadLimit, StreamState};
 use crate::rows;
+use crate::wake;
 
 /// What of a cursor is told; the rest is for recovery.
 #[derive(Deserialize)]
@@ -67,7 +68,7 @@ pub async fn read(
     let mut standings = vec![];
     for stage in STAGES {
         let input = log.state(stage.reads).await?;
-        for shard in 0..if stage.funnel { 1 } else { shards } {
+        for shard in 0..wake::shards_of(stage, shards, shards) {
             standings.push(standing(log, stage, shard, &input, now).await?);
         }
     }

@@ -15,6 +15,9 @@ use crate::group::{Group, Shard};
 use crate::log::{Log, LogError, Outgoing, ReadLimit};
 use crate::snapshot::Snapshots;
 
+/// Over how many subjects the intake of a lender is dealt: as many workers can normalize at once.
+pub const INTAKE_SUBJECTS: u32 = 4;
+
 /// How many shards a stage has: the deployment's, the workers of the intake, or one.
 pub fn shards_of(shape: &Shape, shards: u32, intake_workers: u32) -> u32 {
     match shape {
@@ -74,7 +77,7 @@ pub async fn wake(
     for number in numbers {
         fresh(log, group, *number).await?;
         let references = match snapshots {
-            Some(snapshots) => restore(snapshots, group, *number).await?,
+            Some(snapshots) => restore(snapshots, group, *number, u64::MAX).await?,
             None => vec![],
         };
         let read = group.shards.get(number).map_or(0, |shard| shard.read);
@@ -88,18 +91,20 @@ pub async fn wake(
     Ok(())
 }
 
-/// Loads a fresh shard from its newest snapshot, if there is one that fits.
-async fn restore(
+/// Loads a fresh shard from its newest snapshot that is no newer than its cursor and `until`, if
+/// there is one that fits; answers with the reference tables of that place.
+pub async fn restore(
     snapshots: &Snapshots,
     group: &mut Group,
     number: u32,
+    until: u64,
 ) -> Result<Vec<(String, RecordBatch)>, LogError> {
     let shape = group.stage.shape;
     let Some(shard) = group.shards.get(&number).filter(|_| shape.remembers) else {
         return Ok(vec![]);
     };
     let Cursor { seq, input_created, .. } = shard.cursor;
-    let found = snapshots.newest(shape.name, number, seq, input_created).await;
+    let found = snapshots.newest(shape.name, number, seq.min(until), input_created).await;
     let (found, torn) = found.map_err(|error| LogError::Unavailable(error.to_string()))?;
     for error in torn {
         warn!(stage = shape.name, shard = number, %error, "an older snapshot is taken");

@@ -145,11 +145,12 @@ impl Worker {
     pub async fn silent(
         &self,
         shape: &Shape,
-        shards: u32,
+        shards: &[u32],
         watched: &mut BTreeMap<u32, (u64, Instant)>,
     ) -> Result<Vec<u32>, LogError> {
         let mut silent = vec![];
-        for shard in 0..shards {
+        watched.retain(|shard, _| shards.contains(shard));
+        for shard in shards.iter().copied() {
             let subject = cursor::subject(shape.writes, shape.name, shard);
             let (seq, cursor) = cursor::read(self.log.as_ref(), shape.writes, &subject).await?;
             let seen = watched.entry(shard).or_insert((seq, Instant::now()));

@@ -26,6 +26,7 @@ pub mod dialect;
 mod functions;
 mod mistake;
 mod narrow;
+pub mod reshape;
 mod run;
 mod session;
 mod slot;

@@ -152,7 +152,13 @@ impl Stage {
     }
 
     /// Splits what a statement says by shard of origin and, where it names one, of destination.
-    fn address(rows: &RecordBatch, relation: &str, promised: Option<&SchemaRef>, said: &mut Vec<Said>) {
+    fn address(
+        &self,
+        rows: &RecordBatch,
+        relation: &str,
+        promised: Option<&SchemaRef>,
+        said: &mut Vec<Said>,
+    ) {
         if rows.num_rows() == 0 {
             return;
         }

@@ -4,6 +4,7 @@ use crate::dispatch::market::SCALE;
 use crate::dispatch::says::Place;
 
 use super::Clear;
+use super::cents::whole_cents;
 use super::demand;
 use super::pool::Pool;
 use super::says::{Quota, Report};
@@ -11,6 +12,8 @@ use super::solve::{Effort, solve};
 
 /// How long a round may search: enough for a cold start on the largest market we know.
 const EFFORT: Effort = Effort { evaluations_max: 600, gap_enough: 2e-6 };
+/// A sliver of a case: where a whole stretch of prices would do, the search ends at its cheap end.
+const SLACK: f64 = 0.02;
 /// Rounds whose certificates may still change.
 const ROUNDS_KEPT: usize = 4;
 
@@ -23,15 +26,16 @@ impl Clear {
         let limits: Vec<f64> = self
             .desks
             .iter()
-            .map(|pool| pool.available().map_or(f64::INFINITY, |left| left as f64))
+            .map(|pool| pool.available().map_or(f64::INFINITY, |left| left as f64 + SLACK))
             .collect();
         let round = demand::round(&self.market, &self.demand, self.day, limits);
         let start: Vec<f64> = self.desks.iter().map(|pool| pool.bid as f64).collect();
         let solved = solve(&round.problem, &start, EFFORT);
         let mut bids = Vec::with_capacity(solved.bids.len());
-        for (pool, bid) in self.desks.iter_mut().zip(&solved.bids) {
-            pool.bid = (bid + 1e-6).clamp(0.0, 9e15) as i64;
-            bids.push(pool.bid as f64);
+        let cents = whole_cents(&round.problem, &solved.bids);
+        for (pool, bid) in self.desks.iter_mut().zip(cents) {
+            pool.bid = bid;
+            bids.push(bid as f64);
         }
         let asked = round.asked(&bids, self.shards, self.quotas.len());
         let nobody = round.problem.classes.is_empty() && !self.demand.is_empty();

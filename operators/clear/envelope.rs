@@ -49,6 +49,36 @@ impl Prices {
         prices
     }
 
+    /// The same prices without gaps: `merged` bins at a time, each spread half way to its
+    /// neighbors. The bound over them is smooth, which is where a search should begin.
+    pub fn smooth(&self, merged: usize) -> Prices {
+        let mut means: Vec<(f64, f64)> = Vec::new();
+        for (at, count) in self.count.iter().enumerate() {
+            let mean = (self.low[at] + self.high[at]) * 0.5;
+            match means.last_mut() {
+                Some((counted, summed)) if at % merged != 0 => {
+                    *counted += count;
+                    *summed += count * mean;
+                }
+                _ => means.push((*count, count * mean)),
+            }
+        }
+        let mean = |at: usize| means[at].1 / means[at].0;
+        let mut prices = Prices::default();
+        for at in 0..means.len() {
+            let here = mean(at);
+            let low = if at > 0 { (mean(at - 1) + here) * 0.5 } else { here * 0.7 };
+            let high = if at + 1 < means.len() { (here + mean(at + 1)) * 0.5 } else { here * 1.3 };
+            prices.before.push(prices.total);
+            prices.low.push(low);
+            prices.high.push(high.max(low + 0.01));
+            prices.count.push(means[at].0);
+            prices.total.0 += means[at].0;
+            prices.total.1 += means[at].0 * (low + high) * 0.5;
+        }
+        prices
+    }
+
     /// Count and sum of the prices below `p`, and how dense they are there.
     pub fn below(&self, p: f64) -> (f64, f64, f64) {
         let after = self.low.partition_point(|low| *low <= p);
@@ -142,6 +172,18 @@ pub struct Answer {
 }
 
 impl Problem {
+    /// The same market over smooth prices.
+    pub fn smooth(&self, merged: usize) -> Problem {
+        let class = |class: &Class| Class {
+            lines: class.lines.clone(),
+            prices: class.prices.smooth(merged),
+        };
+        Problem {
+            classes: self.classes.iter().map(class).collect(),
+            capacity: self.capacity.clone(),
+        }
+    }
+
     /// Evaluates the bound, its slope and its curvature.
     pub fn ask(&self, bids: &[f64], answer: &mut Answer) {
         let desks = self.capacity.len();

@@ -10,6 +10,7 @@
 //!
 //! Floats steer; what is said is whole cents and whole cases, and no limit rests on a float.
 
+pub mod cents;
 mod close;
 mod demand;
 pub mod envelope;

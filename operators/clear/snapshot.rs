@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Array, Int64Builder, ListBuilder, RecordBatch, StringArray,
+    ArrayRef, Decimal128Array, Int64Builder, ListBuilder, RecordBatch, StringArray, UInt32Array,
 };
 use arrow::datatypes::DataType::{UInt32, Utf8};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
@@ -24,7 +24,7 @@ fn table(columns: Vec<(&str, DataType, ArrayRef)>) -> RecordBatch {
 }
 
 fn texts<'a>(list: impl Iterator<Item = &'a str>) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(list))
+    Arc::new(list.map(Some).collect::<StringArray>())
 }
 
 fn lists<'a>(rows: impl Iterator<Item = &'a [i64]>) -> ArrayRef {
@@ -65,7 +65,7 @@ impl Clear {
             save_pools(&self.quotas),
             table(vec![
                 ("kind", Utf8, texts(names.map(|name| name.as_str()))),
-                ("shard", UInt32, Arc::new(arrow::array::UInt32Array::from_iter_values(owners))),
+                ("shard", UInt32, Arc::new(owners.map(Some).collect::<UInt32Array>())),
                 ("bins", numbers(), lists(sketches().map(|sketch| sketch.bins.as_slice()))),
                 ("counts", numbers(), lists(sketches().map(|sketch| sketch.counts.as_slice()))),
                 ("sums", numbers(), lists(sketches().map(|sketch| sketch.sums.as_slice()))),

@@ -32,8 +32,25 @@ pub struct Effort {
     pub gap_enough: f64,
 }
 
-/// Lowers the bound from these bid prices on.
+/// Finds bid prices: first on smoothed prices, coarse to fine, then on the prices as they are.
 pub fn solve(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
+    let mut bids = start.to_vec();
+    let mut spent = 0;
+    for (merged, enough) in [(64, 1e-3), (8, 1e-4), (1, 2e-5)] {
+        let smooth = problem.smooth(merged);
+        let left = effort.evaluations_max.saturating_sub(spent) / 2;
+        let found = descend(&smooth, &bids, Effort { evaluations_max: left, gap_enough: enough });
+        spent += found.evaluations;
+        bids = found.bids;
+    }
+    let left = effort.evaluations_max.saturating_sub(spent);
+    let mut found = descend(problem, &bids, Effort { evaluations_max: left, ..effort });
+    found.evaluations += spent;
+    found
+}
+
+/// Lowers the bound from these bid prices on.
+fn descend(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
     let desks = problem.capacity.len();
     let mut bids: Vec<f64> = (0..desks)
         .map(|desk| {

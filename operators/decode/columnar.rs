@@ -14,7 +14,7 @@ use arrow::array::types::{
 };
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryViewArray, PrimitiveArray, StringArray, UInt32Array,
-    new_null_array,
+    UInt64Array, new_null_array,
 };
 use arrow::buffer::Buffer;
 use arrow::compute::{cast, concat};
@@ -23,9 +23,10 @@ use arrow::ipc;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 
-use super::table::{PLACE_COLUMNS, Table, place_columns};
+use super::table::{PLACE_COLUMNS, Table};
 use super::{Decoded, Part, schema};
 use crate::facts;
+use crate::texts::constant;
 
 /// The most rows one message may hold.
 const ROWS_MAX: usize = 1 << 20;
@@ -38,7 +39,8 @@ pub(super) fn read(part: &Part, columns: &[&str]) -> Decoded {
     if let Ok(Some(decoded)) = read {
         return decoded;
     }
-    let mut table = Table::new(part, columns);
+    let mut table = Table::new(columns, 0);
+    table.open(part);
     table.refuse("bad_arrow", 0, Some(0..part.payload.len()));
     table.finish()
 }
@@ -70,10 +72,13 @@ fn unknown(batch: &RecordBatch, columns: &[&str]) -> usize {
 
 fn gather(part: &Part, columns: &[&str], batches: &[RecordBatch]) -> Option<RecordBatch> {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let mut arrays = place_columns(
-        part,
-        (0..rows as u32).map(|row| part.first_row.saturating_add(row)).collect::<UInt32Array>(),
-    );
+    let places = (0..rows as u32).map(|row| part.first_row.saturating_add(row));
+    let mut arrays: Vec<ArrayRef> = vec![
+        Arc::new(UInt32Array::from_value(part.shard, rows)),
+        Arc::new(UInt64Array::from_value(part.seq, rows)),
+        Arc::new(UInt32Array::from_iter_values(places)),
+        constant(part.lender, rows),
+    ];
     arrays.push(new_null_array(&DataType::Utf8, rows));
     arrays.push(Arc::new(BinaryViewArray::new_null(rows)));
     assert!(arrays.len() == PLACE_COLUMNS, "the columns of a place stand first");

@@ -33,6 +33,7 @@ mod tests;
 use std::sync::Arc;
 
 use arrow::buffer::Buffer;
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
@@ -84,15 +85,44 @@ pub fn schema(columns: &[&str]) -> SchemaRef {
 
 /// The records of a message, in order. Never fails: what cannot be read is a row with a reason.
 pub fn decode(part: &Part, columns: &[&str]) -> Decoded {
-    let mut table = Table::new(part, columns);
-    if part.payload.len() > PAYLOAD_BYTES_MAX {
-        table.refuse("too_large", 0, None);
-        return table.finish();
+    decode_all(std::slice::from_ref(part), columns)
+}
+
+/// The records of several messages in one batch, in order: where a message holds a single record,
+/// this is what makes many of them cheap. Together they are below 2 GiB.
+pub fn decode_all(parts: &[Part], columns: &[&str]) -> Decoded {
+    let bytes = parts.iter().map(|part| part.payload.len()).fold(0, usize::saturating_add);
+    assert!(parts.len() < 2 || bytes <= PAYLOAD_BYTES_MAX, "a step reads less than 2 GiB");
+    let mut table = Table::new(columns, bytes);
+    let mut pieces = Vec::new();
+    for part in parts {
+        if part.format == Format::Arrow {
+            let before = std::mem::replace(&mut table, Table::new(columns, 0));
+            pieces.push(before.finish());
+            pieces.push(columnar::read(part, columns));
+            continue;
+        }
+        table.open(part);
+        if part.payload.len() > PAYLOAD_BYTES_MAX {
+            table.refuse("too_large", 0, None);
+        } else if part.format == Format::Csv {
+            csv::read(&mut table);
+        } else {
+            json::read(&mut table);
+        }
     }
-    match part.format {
-        Format::Json => json::read(&mut table),
-        Format::Csv => csv::read(&mut table),
-        Format::Arrow => return columnar::read(part, columns),
+    pieces.push(table.finish());
+    pieces.retain(|piece| piece.rows.num_rows() > 0 || piece.unknown_fields > 0);
+    joined(pieces, columns)
+}
+
+fn joined(mut pieces: Vec<Decoded>, columns: &[&str]) -> Decoded {
+    if pieces.len() == 1 {
+        return pieces.swap_remove(0);
     }
-    table.finish()
+    let schema = schema(columns);
+    let rows = concat_batches(&schema, pieces.iter().map(|piece| &piece.rows));
+    assert!(rows.is_ok(), "what is read of one dialect has one schema");
+    let rows = rows.unwrap_or_else(|_| RecordBatch::new_empty(schema));
+    Decoded { rows, unknown_fields: pieces.iter().map(|piece| piece.unknown_fields).sum() }
 }

@@ -1,4 +1,4 @@
-//! The rows of a part under construction.
+//! The rows of messages under construction.
 //!
 //! While a record is read, a slot per column says where its field lies; when it is complete, the
 //! slots are appended to the columns. So the last of a repeated key counts, and a record found
@@ -13,7 +13,7 @@ use arrow::record_batch::RecordBatch;
 use super::{Decoded, Part, schema};
 use crate::facts;
 use crate::memory::hash_bytes;
-use crate::texts::{Texts, constant};
+use crate::texts::Texts;
 
 /// How many columns stand before those asked for.
 pub(super) const PLACE_COLUMNS: usize = 6;
@@ -75,7 +75,9 @@ pub(super) enum Name {
 }
 
 pub(super) struct Table<'a> {
-    part: &'a Part<'a>,
+    /// The part being read, and the row where it began.
+    part: Option<&'a Part<'a>>,
+    began: usize,
     names: &'a [&'a str],
     takes: Vec<Takes>,
     canonical: bool,
@@ -84,7 +86,10 @@ pub(super) struct Table<'a> {
     slots: Vec<Slot>,
     scratch: Vec<u8>,
     columns: Vec<Texts>,
+    shard: Vec<u32>,
+    seq: Vec<u64>,
     rows: Vec<u32>,
+    lender: Texts,
     bad: Texts,
     raw: BinaryViewBuilder,
     block: u32,
@@ -93,15 +98,14 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(part: &'a Part<'a>, names: &'a [&'a str]) -> Self {
+    /// An empty table for parts of so many bytes together.
+    pub(super) fn new(names: &'a [&'a str], bytes: usize) -> Self {
         let canonical = names == facts::CANONICAL;
         // A guess; columns grow if it is low.
-        let rows = (part.payload.len() / 256).clamp(1, 1 << 16);
-        let mut raw = BinaryViewBuilder::with_capacity(rows);
-        let readable = part.payload.len() <= super::PAYLOAD_BYTES_MAX;
-        let block = if readable { raw.append_block(part.payload.clone()) } else { 0 };
+        let rows = (bytes / 256).clamp(1, 1 << 16);
         Table {
-            part,
+            part: None,
+            began: 0,
             names,
             takes: names.iter().map(|name| Takes::of(canonical, name)).collect(),
             canonical,
@@ -109,17 +113,41 @@ impl<'a> Table<'a> {
             slots: vec![Slot::Null; names.len()],
             scratch: Vec::new(),
             columns: names.iter().map(|_| Texts::with_capacity(rows, 8 * rows)).collect(),
+            shard: Vec::new(),
+            seq: Vec::new(),
             rows: Vec::with_capacity(rows),
+            lender: Texts::with_capacity(rows, 4 * rows),
             bad: Texts::with_capacity(rows, 0),
-            raw,
-            block,
+            raw: BinaryViewBuilder::with_capacity(rows),
+            block: 0,
             unknown_fields: 0,
             unknown_here: 0,
         }
     }
 
+    /// Turns to the next part; the rows that follow are its.
+    pub(super) fn open(&mut self, part: &'a Part<'a>) {
+        self.close();
+        self.part = Some(part);
+        if part.payload.len() <= super::PAYLOAD_BYTES_MAX {
+            self.block = self.raw.append_block(part.payload.clone());
+        }
+    }
+
+    /// Places the rows of the part that was read.
+    fn close(&mut self) {
+        let Some(part) = self.part else { return };
+        self.shard.resize(self.rows.len(), part.shard);
+        self.seq.resize(self.rows.len(), part.seq);
+        let lender = (!part.lender.is_empty()).then_some(part.lender);
+        for _ in self.began..self.rows.len() {
+            self.lender.push_option(lender);
+        }
+        self.began = self.rows.len();
+    }
+
     pub(super) fn payload(&self) -> &'a [u8] {
-        self.part.payload.as_slice()
+        self.part.map(|part| part.payload.as_slice()).unwrap_or_default()
     }
 
     /// What a key means here.
@@ -187,7 +215,7 @@ impl<'a> Table<'a> {
 
     /// Ends a record that could be read.
     pub(super) fn accept(&mut self, row: usize, raw: Range<usize>) {
-        let payload = self.part.payload.as_slice();
+        let payload = self.payload();
         for (slot, column) in self.slots.iter().zip(&mut self.columns) {
             match *slot {
                 Slot::Null => column.push_null(),
@@ -215,7 +243,8 @@ impl<'a> Table<'a> {
 
     fn place(&mut self, row: usize, raw: Option<Range<usize>>) {
         let row = u32::try_from(row).unwrap_or(u32::MAX);
-        self.rows.push(self.part.first_row.saturating_add(row));
+        let first = self.part.map(|part| part.first_row).unwrap_or_default();
+        self.rows.push(first.saturating_add(row));
         let pointed = raw.is_some_and(|raw| {
             let (start, len) = (raw.start as u32, raw.len() as u32);
             self.raw.try_append_view(self.block, start, len).is_ok()
@@ -226,28 +255,22 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn finish(mut self) -> Decoded {
-        let rows = self.rows.len();
-        let mut columns = place_columns(self.part, UInt32Array::from(self.rows));
-        columns.push(self.bad.finish());
-        columns.push(Arc::new(self.raw.finish()));
+        self.close();
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt32Array::from(self.shard)),
+            Arc::new(UInt64Array::from(self.seq)),
+            Arc::new(UInt32Array::from(self.rows)),
+            self.lender.finish(),
+            self.bad.finish(),
+            Arc::new(self.raw.finish()),
+        ];
         columns.extend(self.columns.into_iter().map(Texts::finish));
         let schema = schema(self.names);
         let batch = RecordBatch::try_new(schema.clone(), columns);
-        assert!(batch.is_ok(), "a part's {rows} rows fit their own columns");
+        assert!(batch.is_ok(), "rows fit their own columns");
         let rows = batch.unwrap_or_else(|_| RecordBatch::new_empty(schema));
         Decoded { rows, unknown_fields: self.unknown_fields }
     }
-}
-
-/// The columns shard, seq, row and lender.
-pub(super) fn place_columns(part: &Part, rows: UInt32Array) -> Vec<ArrayRef> {
-    let count = rows.len();
-    vec![
-        Arc::new(UInt32Array::from_value(part.shard, count)),
-        Arc::new(UInt64Array::from_value(part.seq, count)),
-        Arc::new(rows),
-        constant(part.lender, count),
-    ]
 }
 
 fn index(names: &[&str]) -> Vec<u16> {

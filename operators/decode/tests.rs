@@ -8,12 +8,13 @@ use arrow::array::{
     TimestampSecondArray,
 };
 use arrow::buffer::Buffer;
+use arrow::compute::concat_batches;
 use arrow::datatypes::UInt32Type;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::record_batch::RecordBatch;
 
-use super::{Decoded, Format, Part, decode};
+use super::{Decoded, Format, Part, decode, decode_all};
 use crate::facts::CANONICAL;
 
 fn read(format: Format, payload: &[u8], columns: &[&str]) -> Decoded {
@@ -241,6 +242,36 @@ fn next(seed: &mut u64) -> u64 {
     *seed ^= *seed >> 7;
     *seed ^= *seed << 17;
     *seed
+}
+
+#[test]
+fn several_messages_are_one_batch() {
+    let arrow = stream(&sample(), None);
+    let payloads: Vec<Buffer> = [
+        b"{\"loan_id\":\"1\"}\n{\"loan_id\":\"2\",\"x\":1}".as_slice(),
+        b"loan_id\n3\n",
+        &arrow,
+        b"",
+        b"{\"loan_id\":\"4\"}",
+    ]
+    .map(Buffer::from)
+    .into();
+    let formats = [Format::Json, Format::Csv, Format::Arrow, Format::Json, Format::Json];
+    let parts: Vec<Part> = (0..5)
+        .map(|i| Part {
+            seq: 10 + i as u64,
+            shard: i as u32,
+            lender: ["L1", "", "L2", "L3", "L4"][i],
+            format: formats[i],
+            first_row: 0,
+            payload: &payloads[i],
+        })
+        .collect();
+    let all = decode_all(&parts, &CANONICAL);
+    let alone: Vec<RecordBatch> = parts.iter().map(|part| decode(part, &CANONICAL).rows).collect();
+    assert_eq!(all.rows.num_rows(), 8);
+    assert_eq!(all.rows, concat_batches(&all.rows.schema(), &alone).unwrap());
+    assert_eq!(all.unknown_fields, 5);
 }
 
 const SEEDS: [&str; 4] = [

@@ -15,9 +15,11 @@
 //! (A1): two replicas fed the same facts place every loan alike, however they were cut (A9).
 
 mod ask;
+mod bins;
 mod cases;
 mod choose;
 pub mod columns;
+pub mod core;
 pub mod facts;
 pub mod market;
 pub(crate) mod says;

@@ -1,32 +1,13 @@
 //! The words in which shards and clear speak of waiting cases: bins of prices, kinds of cases.
 //!
-//! Bins are 32 to an octave, so that a bin is some 3 % wide; below 64 cents each price has its
-//! own. With exact counts and sums they steer the solver; no decision rests on them.
+//! Sketches steer the solver; no decision rests on them.
 
 use super::cases::PART;
 
+pub use super::bins::{bin, floor};
+
 const LENDER_END: char = '\u{1d}';
 const LOANS: char = '\u{1e}';
-
-/// The bin of a price in cents; what is worth nothing is in bin 0.
-pub fn bin(price: i64) -> i64 {
-    let price = price.max(0) as u64;
-    if price < 64 {
-        return price as i64;
-    }
-    let shift = 58 - i64::from(price.leading_zeros());
-    shift * 32 + (price >> shift) as i64
-}
-
-/// The first price of a bin, in cents.
-pub fn floor(bin: i64) -> i64 {
-    let bin = bin.clamp(0, 58 * 32 + 31);
-    if bin < 64 {
-        return bin;
-    }
-    let shift = bin / 32 - 1;
-    (bin - shift * 32) << shift
-}
 
 /// Writes the kind of a case.
 pub fn write(lender: &str, loans: &[&str], left: &[&str]) -> String {

@@ -26,7 +26,7 @@ fn table(columns: Vec<(&str, DataType, ArrayRef)>) -> RecordBatch {
 }
 
 fn texts<'a>(list: impl Iterator<Item = &'a str>) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(list))
+    Arc::new(list.map(Some).collect::<StringArray>())
 }
 
 fn wide(list: impl Iterator<Item = i64>) -> ArrayRef {

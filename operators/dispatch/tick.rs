@@ -242,15 +242,38 @@ impl Dispatch {
         self.cases.desk[case as usize] == NO_DESK && self.amount(case) > 0
     }
 
-    /// Decides whoever waits, in the order of the line, and closes the gaps in it.
+    /// Decides whoever waits: first who would lose most by going to the next best, of equals
+    /// who has waited longest. Closes the gaps in the line.
     pub fn decide_line(&mut self, place: Place) {
-        let line = std::mem::take(&mut self.line);
-        for case in line {
-            self.cases.flags[case as usize] &= !IN_LINE;
-            if self.waits(case) {
-                self.decide(place, case);
+        let day = self.day(place);
+        let mut line = std::mem::take(&mut self.line);
+        line.retain(|case| {
+            let waits = self.waits(*case);
+            if !waits {
+                self.cases.flags[*case as usize] &= !IN_LINE;
             }
+            waits
+        });
+        let mut order: Vec<(i128, u32)> = Vec::with_capacity(line.len());
+        for (number, case) in line.iter().enumerate() {
+            let ranked = self.candidates(*case, day);
+            let net = |at: usize| ranked.get(at).map_or(0, |candidate| candidate.net.max(0));
+            order.push((net(1) - net(0), number as u32));
         }
+        order.sort_unstable();
+        // Who still waits keeps the place in line: the flag stands, and the line is kept.
+        for (_, number) in order {
+            self.decide(place, line[number as usize]);
+        }
+        line.retain(|case| {
+            let waits = self.cases.desk[*case as usize] == NO_DESK;
+            if !waits {
+                self.cases.flags[*case as usize] &= !IN_LINE;
+            }
+            waits
+        });
+        line.append(&mut self.line);
+        self.line = line;
     }
 }
 

@@ -16,7 +16,7 @@ use hashbrown::HashTable;
 /// Texts with a row number each, in the order they came.
 #[derive(Default)]
 pub struct Keys {
-    bytes: Vec<u8>,
+    texts: String,
     ends: Vec<usize>,
     rows: HashTable<u32>,
 }
@@ -35,8 +35,7 @@ impl Keys {
     pub fn key(&self, row: u32) -> &str {
         let row = row as usize;
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        // Only whole texts were ever appended.
-        std::str::from_utf8(&self.bytes[start..self.ends[row]]).unwrap_or_default()
+        &self.texts[start..self.ends[row]]
     }
 
     /// The row of a key.
@@ -51,9 +50,9 @@ impl Keys {
         }
         assert!(self.ends.len() < u32::MAX as usize, "a shard holds fewer than 2^32 keys");
         let row = self.ends.len() as u32;
-        self.bytes.extend_from_slice(key.as_bytes());
-        self.ends.push(self.bytes.len());
-        let (bytes, ends) = (&self.bytes, &self.ends);
+        self.texts.push_str(key);
+        self.ends.push(self.texts.len());
+        let (bytes, ends) = (self.texts.as_bytes(), &self.ends);
         self.rows.insert_unique(hash(key), row, |row| hash_at(bytes, ends, *row));
         (row, true)
     }
@@ -73,7 +72,7 @@ impl Keys {
 
     /// Bytes in use.
     pub fn size(&self) -> usize {
-        self.bytes.capacity() + 8 * self.ends.capacity() + 5 * self.rows.capacity()
+        self.texts.capacity() + 8 * self.ends.capacity() + 5 * self.rows.capacity()
     }
 }
 

@@ -17,8 +17,8 @@
 //! the subject's. Personal data ends here (A15): see [`person`]. The digest by which two copies
 //! with one id are compared is in [`digest`].
 //!
-//! A refused row's `source` is `intake:<seq>:<row>`. The `source` of a fact is null: whoever needs
-//! it makes it of `seq` and `row`. `batch`, whose parts are files, puts the file's name where
+//! The `source` of a fact and of a refused row is `intake:<seq>:<row>`, for in the streams behind
+//! this one `seq` and `row` are others. `batch`, whose parts are files, puts the file's name where
 //! `intake:<seq>` stands; `row` is then the line.
 //!
 //! There is no memory here: a row of facts depends on its own record and the keys only.
@@ -28,6 +28,7 @@ mod parse;
 mod person;
 mod record;
 mod refuse;
+mod source;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -52,7 +53,7 @@ pub(crate) const VERB: Verb = Verb {
     open: |rules, _| Box::new(Normalize::new(rules)),
 };
 
-/// The stream that records are read from; sealed bytes and sources name it.
+/// The stream that records are read from: sealed bytes and sources name it.
 const STREAM: &str = "intake";
 
 struct Normalize {

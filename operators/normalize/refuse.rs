@@ -7,6 +7,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::STREAM;
 use super::record::Records;
+use super::source::Sources;
 use crate::facts;
 use crate::rules::Keys;
 use crate::seal::{Place, seal};
@@ -21,6 +22,7 @@ pub(super) struct Refusals<'a> {
     lender: Texts,
     reason: Texts,
     source: Texts,
+    sources: Sources,
     raw: BinaryBuilder,
 }
 
@@ -34,6 +36,7 @@ impl<'a> Refusals<'a> {
             lender: Texts::with_capacity(0, 0),
             reason: Texts::with_capacity(0, 0),
             source: Texts::with_capacity(0, 0),
+            sources: Sources::default(),
             raw: BinaryBuilder::new(),
         }
     }
@@ -46,7 +49,7 @@ impl<'a> Refusals<'a> {
         self.row.append_value(place.row);
         self.lender.push_option(records.lender(row));
         self.reason.push(reason);
-        self.source.push(&format!("{STREAM}:{}:{}", place.seq, place.row));
+        self.source.push(self.sources.name(place.seq, place.row));
         let Some(keys) = self.keys else {
             self.raw.append_null();
             return;

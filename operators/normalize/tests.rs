@@ -67,11 +67,12 @@ fn the_examples_of_the_program_become_facts() {
         row(0).join(" "),
         "3 41 0 report ev0000000001 1772323204000000 LN0000000001 L007 B000000001 \
          d19a7ed08373262d cash 44 CNY 3021.55 112.40 18.02 5.00 47 2025-08-11 2026-01-13 \
-         139****5678 cbee52a66ffc14ad 612 true"
+         139****5678 cbee52a66ffc14ad 612 true intake:41:0"
     );
     assert_eq!(
         row(1).join(" "),
-        "3 41 1 payment p0000000001 1772440200000000 LN0000000001 XXX 250.00 bank"
+        "3 41 1 payment p0000000001 1772440200000000 LN0000000001 XXX 250.00 bank \
+         intake:41:1"
     );
     assert_eq!(said[1].num_rows(), 0);
     // hashlib.blake2b(…, digest_size=8) over the content that digest.rs describes.

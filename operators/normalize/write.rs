@@ -11,13 +11,13 @@ use arrow::array::{
     Int32Builder, StringArray, TimestampMicrosecondArray, UInt64Array, new_null_array,
 };
 use arrow::compute::FilterBuilder;
-use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 
 use super::digest::Content;
 use super::parse;
 use super::person::{Token, Tokens, mask};
 use super::record::{Money, Record, Records, column};
+use super::source::Sources;
 use crate::facts;
 use crate::texts::Texts;
 
@@ -43,6 +43,8 @@ pub(super) struct Facts<'a> {
     score: Int32Builder,
     contactable: BooleanBuilder,
     amount: Decimal128Builder,
+    source: Texts,
+    sources: Sources,
     content: Content,
     masked: Vec<u8>,
 }
@@ -70,6 +72,8 @@ impl<'a> Facts<'a> {
             score: Int32Builder::with_capacity(rows),
             contactable: BooleanBuilder::with_capacity(rows),
             amount: money(),
+            source: texts(16),
+            sources: Sources::default(),
             content: Content::default(),
             masked: Vec::new(),
         }
@@ -93,6 +97,8 @@ impl<'a> Facts<'a> {
         let currency = text(column::CURRENCY).or((!movement).then_some(NO_CURRENCY));
         self.currency.push_option(currency);
         let currency = currency.unwrap_or_default();
+        let (seq, at_row) = (records.seq.value(row), records.row.value(row));
+        self.source.push(self.sources.name(seq, at_row));
 
         self.content.begin();
         self.content.text(record.kind.as_bytes());
@@ -190,7 +196,6 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn finish(mut self, records: &Records) -> RecordBatch {
-        let rows = self.at.len();
         let kept = Kept::new(BooleanArray::new(self.kept.finish(), None));
         let texts = |column: usize| kept.texts(records.texts[column]);
         let at = TimestampMicrosecondArray::from(self.at).with_timezone("UTC");
@@ -222,7 +227,7 @@ impl<'a> Facts<'a> {
             Arc::new(self.amount.finish()),
             texts(column::CHANNEL),
             texts(column::REVERSES),
-            new_null_array(&DataType::Utf8, rows),
+            self.source.finish(),
         ]);
         let schema = facts::facts();
         let batch = RecordBatch::try_new(schema.clone(), columns);

@@ -113,9 +113,23 @@ fn text(texts: &StringArray, row: usize) -> Option<&str> {
 }
 
 /// The place that `intake:41:7` names.
+#[inline]
 fn place(source: &str) -> Option<(u64, u32)> {
-    let (seq, row) = source.strip_prefix("intake:")?.split_once(':')?;
-    Some((seq.parse().ok()?, row.parse().ok()?))
+    let (seq, rest) = number(source.as_bytes().strip_prefix(b"intake:")?)?;
+    let (row, rest) = number(rest.strip_prefix(b":")?)?;
+    rest.is_empty().then_some((seq, u32::try_from(row).ok()?))
+}
+
+/// The digits at the beginning, and what follows them.
+#[inline]
+fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0_u64;
+    let mut length = 0;
+    while let Some(digit @ b'0'..=b'9') = bytes.get(length) {
+        value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        length += 1;
+    }
+    (length > 0).then_some((value, &bytes[length..]))
 }
 
 /// What a letter is made of: a fact of this step, or a movement that was kept.

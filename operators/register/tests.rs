@@ -1,6 +1,6 @@
 //! Facts in, letters and refusals out.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, UInt64Array};
 use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -150,6 +150,19 @@ fn of_two_that_differ_the_greater_digest_wins() {
     let falling = step(&Rules::default(), &[known, more, less]);
     assert_eq!(falling[0].num_rows(), 2);
     assert_eq!(refused(&falling[1]), ["2 conflict intake:5:2 -"]);
+}
+
+#[test]
+fn a_refused_copy_is_named_by_its_place_in_the_intake() {
+    let lines: Vec<String> =
+        ["1.00", "2.00"].iter().map(|amount| payment("p1", "A", "", amount)).collect();
+    let facts = given(&lines);
+    let mut columns = facts.columns().to_vec();
+    columns[1] = std::sync::Arc::new(UInt64Array::from(vec![77, 78]));
+    let facts = RecordBatch::try_new(facts.schema(), columns).unwrap();
+    let said = (VERB.open)(&Rules::default(), 0).step(&facts);
+    let place = shown(&said[1], &["seq", "source"]);
+    assert!(place == ["78 intake:5:0"] || place == ["78 intake:5:1"], "{place:?}");
 }
 
 #[test]

@@ -1,7 +1,13 @@
 //! What the verbs start. One function each, so that the command line stays free of engines.
 
+mod again;
+mod broker;
+mod demo;
+mod family;
 mod files;
+mod loading;
 mod program;
+mod roles;
 
 use std::sync::Arc;
 
@@ -15,44 +21,42 @@ use super::replay::ReplayArgs;
 use super::run::RunArgs;
 use super::serve::ServeArgs;
 use super::up::UpArgs;
+use crate::doctor::STREAMS;
 use crate::log::Log;
 use crate::log::broker::Facts;
 use crate::settings::Settings;
 
-fn absent<T>(what: &str) -> Result<T, Failure> {
-    Err(Failure::Failed(format!("{what} is not part of this build")))
-}
-
 /// The log of the settings' broker.
-pub async fn connect(_settings: &Settings) -> Result<Arc<dyn Log>, Failure> {
-    absent("the broker")
+pub async fn connect(settings: &Settings) -> Result<Arc<dyn Log>, Failure> {
+    Ok(Arc::new(broker::connect(settings).await?))
 }
 
 /// What the settings' broker says of itself, for `doctor`, and its clock less ours where it tells,
 /// in milliseconds. A missing stream is no failure: it is just not among the facts.
-pub async fn broker_facts(_settings: &Settings) -> Result<(Facts, Option<i64>), Failure> {
-    absent("the broker")
+pub async fn broker_facts(settings: &Settings) -> Result<(Facts, Option<i64>), Failure> {
+    let log = broker::connect(settings).await?;
+    Ok((log.facts(&STREAMS).await?, None))
 }
 
 /// Streams, and every shard's first cursor (A16).
-pub async fn init(_log: &dyn Log, _settings: &Settings) -> Result<(), Failure> {
-    absent("init")
+pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
+    broker::init(log, settings).await
 }
 
-pub async fn run(_args: RunArgs, _settings: &Settings) -> Result<(), Failure> {
-    absent("run")
+pub async fn run(args: RunArgs, settings: &Settings) -> Result<(), Failure> {
+    roles::run(args, settings).await
 }
 
-pub async fn load(_args: LoadArgs, _settings: &Settings) -> Result<(), Failure> {
-    absent("load")
+pub async fn load(args: LoadArgs, settings: &Settings) -> Result<(), Failure> {
+    loading::load(args, settings).await
 }
 
-pub async fn replay(_args: &ReplayArgs, _settings: &Settings) -> Result<(), Failure> {
-    absent("replay")
+pub async fn replay(args: &ReplayArgs, settings: &Settings) -> Result<(), Failure> {
+    again::replay(args, settings).await
 }
 
-pub async fn serve(_args: ServeArgs, _settings: &Settings) -> Result<(), Failure> {
-    absent("the reading room")
+pub async fn serve(_args: ServeArgs, settings: &Settings) -> Result<(), Failure> {
+    broker::serve(settings).await
 }
 
 pub fn batch(args: BatchArgs, settings: &Settings) -> Result<(), Failure> {
@@ -67,10 +71,10 @@ pub fn explain(args: &ExplainArgs, settings: &Settings) -> Result<(), Failure> {
     program::explain(args, settings)
 }
 
-pub fn demo(_args: DemoArgs, _settings: &Settings) -> Result<(), Failure> {
-    absent("demo")
+pub fn demo(args: DemoArgs, settings: &Settings) -> Result<(), Failure> {
+    super::block_on(demo::demo(args, settings))
 }
 
-pub fn up(_args: UpArgs, _settings: &Settings) -> Result<(), Failure> {
-    absent("up")
+pub fn up(args: UpArgs, settings: &Settings) -> Result<(), Failure> {
+    super::block_on(family::up(args, settings))
 }

@@ -16,13 +16,15 @@ fn fit() -> Facts {
         unfit: None,
     };
     Facts {
+        server: "broker-1".into(),
         version: "2.15.1".into(),
+        cluster: Some("recoup".into()),
+        peers: vec![],
         payload_max: 1 << 20,
         storage_used: 10,
         storage_max: Some(100),
         sync: Sync::Always,
         streams: STREAMS.map(stream).into(),
-        ..Facts::default()
     }
 }
 

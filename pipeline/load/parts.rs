@@ -1,8 +1,8 @@
 //! A file cut into parts that fit into a message each.
 //!
 //! Text is cut between records, never inside one: a line of JSON, a row of CSV with the line breaks
-//! in its quotes. Each part of a CSV file begins with the file's header line, so that it can be read
-//! alone. Columns, from Parquet or Arrow IPC, go out as Arrow IPC streams.
+//! in its quotes. Each part of a CSV file begins with the file's header line, so that it can be
+//! read alone. Columns, from Parquet or Arrow IPC, go out as Arrow IPC streams.
 //! Parts are cut the same way every time, and cutting can begin behind any part.
 
 use std::fs::File;
@@ -62,7 +62,8 @@ pub enum PartError {
     Unread { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
     Columns { path: PathBuf, source: ArrowError },
-    #[error("{}: row {row} is longer than {limit} bytes, the most a message can hold", path.display())]
+    #[error("{}: row {row} is longer than {limit} bytes, the most that can be sent",
+        path.display())]
     LongRow { path: PathBuf, row: u64, limit: usize },
 }
 

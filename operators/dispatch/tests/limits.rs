@@ -109,7 +109,7 @@ fn run(seed: u64, shards: u32) {
 
 #[test]
 fn no_desk_is_ever_above_its_capacity() {
-    for seed in 0..60 {
+    for seed in 0..25 {
         run(seed, [1, 2, 3, 8, 64][seed as usize % 5]);
     }
 }

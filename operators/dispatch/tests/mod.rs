@@ -1,5 +1,6 @@
 //! Dispatch by its outcomes: who holds what, and what was said of it.
 
+mod exact;
 mod limits;
 mod stories;
 mod world;

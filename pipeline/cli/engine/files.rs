@@ -36,10 +36,9 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
     batch.round()?;
     for path in &args.intake {
         let shown = path.display().to_string();
-        let parts = crate::load::parts(path, None)
-            .map_err(|error| Failure::Failed(format!("{shown}: {error}")))?;
-        for part in parts {
-            let part = part.map_err(|error| Failure::Failed(format!("{shown}: {error}")))?;
+        let format = crate::load::Format::of(path).unwrap_or(crate::load::Format::Json);
+        for part in crate::load::parts(path, format).map_err(Failure::failed)? {
+            let part = part.map_err(Failure::failed)?;
             let message = Outgoing {
                 subject: format!("intake.{lender}.file.0"),
                 headers: vec![
@@ -47,10 +46,10 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
                     (SOURCE.into(), shown.clone()),
                     (ROW.into(), part.first_row.to_string()),
                 ],
-                payload: part.payload,
+                payload: part.bytes,
                 expects: None,
             };
-            batch.publish(message, &shown, part.rows)?;
+            batch.publish(message, &shown, part.rows as usize)?;
         }
         batch.settle()?;
     }

@@ -1,0 +1,141 @@
+//! The decision over columns against a plain look at every desk, and whole markets against an
+//! exhaustive search.
+
+use super::world::{Dice, TestDesk, World, desk, desks, report};
+use crate::Rules;
+use crate::dispatch::core::{Line, NOBODY, Place, Table};
+use crate::dispatch::market::SCALE;
+
+/// Every desk looked at, nothing remembered.
+fn plain(lines: &[Line], places: &mut [Place], price: i64, value_min: i64) -> u16 {
+    let mut open: Vec<(i128, u16)> = lines
+        .iter()
+        .filter_map(|line| {
+            let value = i128::from(price) * i128::from(line.slope) - i128::from(line.cost) * SCALE;
+            let net = value - i128::from(places[usize::from(line.desk)].bid) * SCALE;
+            let fits = value > i128::from(value_min) * SCALE && net >= 0;
+            fits.then_some((-net, line.desk))
+        })
+        .collect();
+    open.sort_unstable();
+    for (_, desk) in open {
+        let place = &mut places[usize::from(desk)];
+        if place.left > 0 {
+            place.left -= 1;
+            return desk;
+        }
+        if place.later {
+            return NOBODY;
+        }
+    }
+    NOBODY
+}
+
+#[test]
+fn columns_decide_like_a_plain_look() {
+    for seed in 0..400 {
+        let mut dice = Dice(seed);
+        let desks = 1 + dice.below(12) as u16;
+        // Few different numbers, so that lines meet in whole cents, coincide and run parallel.
+        let round = [1, 100, 250_000_000_000][(seed % 3) as usize];
+        let kinds: Vec<Vec<Line>> = (0..4)
+            .map(|_| {
+                let line = |desk| Line {
+                    desk,
+                    slope: dice.below(8) as i64 * 1_000_000_000_000 / round.max(4)
+                        * (round / 4).max(1),
+                    cost: dice.below(9) as i64 * 50,
+                };
+                (0..desks).map(line).collect()
+            })
+            .collect();
+        let mut places: Vec<Place> = (0..desks)
+            .map(|_| Place {
+                bid: dice.below(3) as i64 * 100,
+                left: dice.below(40) as i64,
+                later: dice.below(4) == 0,
+            })
+            .collect();
+        let value_min = [0, 0, 120, -30][dice.below(4) as usize];
+        let mut table = Table::new(&kinds, places.clone(), value_min);
+        for number in 0..300 {
+            let kind = dice.below(4) as usize;
+            let price = dice.below(1_500) as i64 - 50;
+            let expected = plain(&kinds[kind], &mut places, price, value_min);
+            let found = table.one(kind, price);
+            assert_eq!(found, expected, "seed {seed}, case {number}, price {price}");
+        }
+    }
+}
+
+/// The best plan there is, by trying all of them. Values in cents.
+fn best(values: &[Vec<Option<i128>>], left: &mut Vec<i64>, case: usize) -> i128 {
+    if case == values.len() {
+        return 0;
+    }
+    let mut most = best(values, left, case + 1);
+    for desk in 0..left.len() {
+        if let Some(value) = values[case][desk].filter(|value| *value > 0 && left[desk] > 0) {
+            left[desk] -= 1;
+            most = most.max(value + best(values, left, case + 1));
+            left[desk] += 1;
+        }
+    }
+    most
+}
+
+#[test]
+fn tiny_markets_come_close_to_the_best_plan() {
+    let (mut reached, mut possible) = (0, 0);
+    for seed in 0..60 {
+        let mut dice = Dice(seed);
+        let list: Vec<TestDesk> = (0..3)
+            .map(|number| {
+                let performance = format!("0.{:02}", 20 + dice.below(70));
+                let mut desk = desk(&format!("D{number}"), &performance, "0", 100 * number);
+                desk.capacity = Some(dice.below(4) as i64);
+                desk
+            })
+            .collect();
+        let mut world = World::new(Rules { shards: 2, ..Rules::default() });
+        world.tell("desks", &desks(&list));
+        let prices: Vec<i64> = (0..7).map(|_| 100 + dice.below(5_000) as i64).collect();
+        for (number, price) in prices.iter().enumerate() {
+            world.send(vec![report(&format!("l{number}"), &format!("b{number}"), *price)]);
+        }
+        world.settle();
+        world.round();
+        let value = |price: i64, desk: &TestDesk| {
+            let part: i128 = desk.performance[2..4].parse().unwrap();
+            i128::from(price) * part - i128::from(desk.cost) * 100
+        };
+        let values: Vec<Vec<Option<i128>>> = prices
+            .iter()
+            .map(|price| list.iter().map(|desk| Some(value(*price, desk))).collect())
+            .collect();
+        let mut left: Vec<i64> = list.iter().map(|desk| desk.capacity.unwrap()).collect();
+        let most = best(&values, &mut left, 0);
+        let mut sum = 0;
+        for (number, price) in prices.iter().enumerate() {
+            let seen = &world.seen[&format!("l{number}")];
+            if seen.status == "placed" {
+                let desk = list.iter().find(|desk| desk.id == seen.desk).unwrap();
+                sum += value(*price, desk);
+            }
+        }
+        assert!(sum <= most, "seed {seed}: {sum} of {most}");
+        // Whatever is left over is not worth placing, or there is no room for it.
+        let open = world.open();
+        for (number, price) in prices.iter().enumerate() {
+            let waits = world.seen[&format!("l{number}")].status == "waiting";
+            let room = |desk: &&TestDesk| {
+                open.get(&desk.id).copied().unwrap_or(0) < desk.capacity.unwrap()
+                    && value(*price, desk) > 0
+            };
+            assert!(!waits || !list.iter().any(|desk| room(&desk)), "seed {seed}: {number} waits");
+        }
+        reached += sum;
+        possible += most;
+    }
+    assert!(reached * 1_000 >= possible * 995, "{reached} of {possible}");
+}

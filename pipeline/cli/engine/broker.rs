@@ -1,0 +1,61 @@
+//! The broker of the settings: connecting, preparing, and the room that reads it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use recoup_sql::stages::STAGES;
+
+use crate::cli::Failure;
+use crate::doctor::STREAMS;
+use crate::log::Log;
+use crate::log::broker::{Access, Login};
+use crate::log::jetstream::JetStreamLog;
+use crate::serve;
+use crate::settings::Settings;
+use crate::wake;
+
+pub async fn connect(settings: &Settings) -> Result<JetStreamLog, Failure> {
+    let broker = &settings.broker;
+    let mut access = Access::to(&broker.url);
+    access.urls = broker.url.split(',').map(|url| url.trim().to_string()).collect();
+    access.replicas = broker.replicas;
+    access.tls.required = broker.tls;
+    access.login = match (broker.credentials.as_str(), broker.user.as_str()) {
+        ("", "") => Login::Nobody,
+        ("", user) => {
+            let file = &broker.password_file;
+            let password = std::fs::read_to_string(file).map_err(|error| {
+                Failure::Settings(format!("broker.password_file {file}: {error}"))
+            })?;
+            Login::User { name: user.into(), password: password.trim_end().into() }
+        }
+        (file, _) => Login::File(PathBuf::from(file)),
+    };
+    Ok(JetStreamLog::connect(access).await?)
+}
+
+/// Creates streams that are missing and the first cursor of every shard that has none.
+pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
+    for stream in STREAMS {
+        log.create(stream).await?;
+    }
+    for shape in STAGES {
+        let shards = wake::shards_of(shape, settings.shards.count, wake::INTAKE_SUBJECTS);
+        wake::init(log, shape, shards).await?;
+    }
+    Ok(())
+}
+
+/// The reading room, until its log is lost.
+pub async fn serve(settings: &Settings) -> Result<(), Failure> {
+    let listen = settings.serve.listen.parse().map_err(|_| {
+        Failure::Settings(format!("serve.listen {} is no address", settings.serve.listen))
+    })?;
+    let options = serve::Options {
+        listen,
+        users_file: PathBuf::from(&settings.serve.users_file),
+        ..serve::Options::default()
+    };
+    let log: Arc<dyn Log> = Arc::new(connect(settings).await?);
+    serve::serve(log, options).await.map_err(Failure::failed)
+}

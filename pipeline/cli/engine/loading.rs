@@ -1,0 +1,55 @@
+//! `load`: files into the intake, with a bar for people.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::Failure;
+use crate::cli::load::LoadArgs;
+use crate::cli::show;
+use crate::load::{LoadPlan, LoadReport, load as publish};
+use crate::settings::Settings;
+use crate::wake::INTAKE_SUBJECTS;
+
+pub async fn load(args: LoadArgs, settings: &Settings) -> Result<(), Failure> {
+    let log = super::broker::connect(settings).await?;
+    let plan = LoadPlan {
+        files: args.files,
+        lender: args.lender,
+        kind: args.dialect.unwrap_or_else(|| "file".into()),
+        subjects: INTAKE_SUBJECTS,
+        format: None,
+    };
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{msg:24!} {bar:32} {percent:>3} %  {eta} left") {
+        bar.set_style(style);
+    }
+    let report = publish(&log, plan, &mut |progress| {
+        bar.set_length(progress.size.max(1));
+        bar.set_position(progress.bytes);
+        let name = progress.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        bar.set_message(name);
+    })
+    .await
+    .map_err(Failure::failed);
+    bar.finish_and_clear();
+    answer(args.json, &report?)
+}
+
+fn answer(json: bool, report: &LoadReport) -> Result<(), Failure> {
+    let mut text = String::new();
+    for file in &report.files {
+        let shown = file.file.display().to_string();
+        let (parts, rows, before) = (file.parts, file.rows, file.parts_before);
+        text += &match (json, before) {
+            (true, _) => {
+                let line = serde_json::json!({ "file": shown, "parts": parts, "rows": rows,
+                    "parts_before": before });
+                format!("{line}\n")
+            }
+            (false, 0) => format!("{shown}: {rows} rows in {parts} parts\n"),
+            (false, _) => {
+                format!("{shown}: {rows} rows in {parts} parts, {before} of them loaded before\n")
+            }
+        };
+    }
+    show::text(&text)
+}

@@ -1,0 +1,120 @@
+//! The one clock: it posts each UTC day once, and rounds of dispatch.
+//!
+//! Every tick is fenced by the tick before it, so that several tickers are as good as one.
+//! A round comes each second while something is going on in `loans`, else each minute.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+use datafusion::arrow::array::TimestampMicrosecondArray;
+use datafusion::arrow::datatypes::Int64Type;
+use datafusion::arrow::record_batch::RecordBatch;
+use recoup_operators::facts;
+use tracing::{info, warn};
+
+use crate::log::{Log, LogError, Message, Outgoing};
+use crate::rows::{self, Packing};
+
+const SUBJECT: &str = "loans.all.ticks";
+const BUSY: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(60);
+const DAY_SECONDS: i64 = 86_400;
+/// A round answers with a tick, a demand for each shard, a quota: messages that are no news.
+const ROUND_MESSAGES: u64 = 4;
+
+/// Ticks until told to stop.
+pub async fn tick(log: Arc<dyn Log>, stop: Arc<AtomicBool>) {
+    let mut quiet_since = 0;
+    let mut last_round = UNIX_EPOCH;
+    while !stop.load(Ordering::Relaxed) {
+        match once(log.as_ref(), &mut quiet_since, &mut last_round).await {
+            Ok(()) | Err(LogError::Fenced { .. }) => {}
+            Err(error) => warn!(%error, "no tick"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn once(
+    log: &dyn Log,
+    quiet_since: &mut u64,
+    last_round: &mut SystemTime,
+) -> Result<(), LogError> {
+    let now = SystemTime::now();
+    let elapsed = now.duration_since(*last_round).unwrap_or_default();
+    if elapsed < BUSY {
+        return Ok(());
+    }
+    let last = log.state("loans").await?.last;
+    let busy = last > *quiet_since + ROUND_MESSAGES;
+    let newest = log.last("loans", SUBJECT).await?;
+    let (rounds, day) = newest.as_ref().map_or((0, None), read);
+    let micros = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
+    let today = micros / 1_000_000 / DAY_SECONDS;
+    let fence = newest.map_or(0, |message| message.seq);
+    if day.is_some_and(|day| day < today) {
+        // Days that nobody was awake for are posted one after the other.
+        let next = day.unwrap_or(today) + 1;
+        info!(day = next, "a day has passed");
+        let at = next * DAY_SECONDS * 1_000_000;
+        return post(log, fence, "day", at, next, rounds, next).await;
+    }
+    if busy || elapsed >= IDLE {
+        *last_round = now;
+        let number = rounds + 1;
+        post(log, fence, "round", micros, number, number, day.unwrap_or(today)).await?;
+        *quiet_since = log.state("loans").await?.last;
+    }
+    Ok(())
+}
+
+const ROUNDS: &str = "Recoup-Rounds";
+const DAY: &str = "Recoup-Day";
+
+/// How many rounds and which day the newest tick knows of.
+fn read(message: &Message) -> (i64, Option<i64>) {
+    let header = |name: &str| {
+        let found = message.headers.iter().find(|(key, _)| key == name);
+        found.and_then(|(_, value)| value.parse().ok())
+    };
+    let number = || {
+        let batches = rows::decode(&message.payload).unwrap_or_default();
+        let number = batches.first()?.column_by_name("number")?.as_primitive_opt::<Int64Type>()?;
+        (!number.is_empty()).then(|| number.value(0))
+    };
+    (header(ROUNDS).or_else(number).unwrap_or_default(), header(DAY))
+}
+
+async fn post(
+    log: &dyn Log,
+    fence: u64,
+    kind: &str,
+    at: i64,
+    number: i64,
+    rounds: i64,
+    day: i64,
+) -> Result<(), LogError> {
+    let rows = row(kind, at, number);
+    let payload = rows::encode(&rows, Packing::Plain, log.payload_max()).into_iter().next();
+    let message = Outgoing {
+        subject: SUBJECT.into(),
+        headers: vec![(ROUNDS.into(), rounds.to_string()), (DAY.into(), day.to_string())],
+        payload: payload.unwrap_or_default(),
+        expects: Some(fence),
+    };
+    log.commit("loans", &[message]).await.map(drop)
+}
+
+/// A tick as a fact.
+pub fn row(kind: &str, at: i64, number: i64) -> RecordBatch {
+    let at = TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC");
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(vec![kind])),
+        Arc::new(at),
+        Arc::new(Int64Array::from(vec![number])),
+    ];
+    RecordBatch::try_new(facts::ticks(), columns)
+        .unwrap_or_else(|_| RecordBatch::new_empty(facts::ticks()))
+}

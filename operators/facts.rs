@@ -315,6 +315,9 @@ pub fn ledger() -> SchemaRef {
         ("currency", Utf8),
         ("booked_on", Date32),
         ("cause", Utf8),
+        // of commission: the contract and its version, `C1@3`, and rate and rounding
+        ("contract", Utf8),
+        ("rule", Utf8),
     ]);
     schema(columns)
 }

@@ -15,6 +15,8 @@ use crate::memory::Keys;
 /// How a movement is settled under a contract.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
+    /// The row of the contract's name and version.
+    pub contract: Option<u32>,
     /// Halves go to the even neighbor instead of away from zero.
     pub half_even: bool,
     /// The placement in force when money was paid counts, not that at its place in the log.
@@ -37,6 +39,8 @@ struct Contract {
 pub struct Contracts {
     version: Option<i64>,
     pairs: Keys,
+    /// Names and versions of all contracts ever heard, `C1@3`.
+    names: Keys,
     contracts: Vec<Contract>,
 }
 
@@ -74,12 +78,15 @@ impl Contracts {
             let (Some(lender), Some(agency)) = (text(lenders, i), text(agencies, i)) else {
                 continue;
             };
+            let id = texts("contract_id").and_then(|column| text(column, i)).unwrap_or_default();
+            let name = format!("{id}@{}", version.unwrap_or_default());
             write_pair(&mut key, lender, agency);
             self.contracts.push(Contract {
                 pair: self.pairs.row(&key).0,
                 valid_from: day("valid_from", i, i32::MIN),
                 valid_to: day("valid_to", i, i32::MAX),
                 terms: Terms {
+                    contract: Some(self.names.row(&name).0),
                     half_even: said("rounding", i, "half_even"),
                     by_paid_at: said("attribution", i, "paid_at"),
                     tail_days: tails.filter(|tails| tails.is_valid(i)).map(|tails| tails.value(i)),
@@ -105,6 +112,11 @@ impl Contracts {
             .map_or_else(Terms::default, |contract| contract.terms)
     }
 
+    /// The name and version of a contract; nothing where there is none.
+    pub fn name(&self, terms: Terms) -> &str {
+        terms.contract.map_or("", |row| self.names.key(row))
+    }
+
     pub fn save(&self) -> RecordBatch {
         let all = &self.contracts;
         let days =
@@ -115,6 +127,10 @@ impl Contracts {
         let pairs = all.iter().map(|contract| self.pairs.key(contract.pair));
         table(vec![
             ("pair", Arc::new(StringArray::from_iter_values(pairs))),
+            (
+                "name",
+                Arc::new(StringArray::from_iter_values(all.iter().map(|c| self.name(c.terms)))),
+            ),
             ("version", Arc::new(Int64Array::from_iter(all.iter().map(|_| self.version)))),
             ("valid_from", days(|contract| contract.valid_from)),
             ("valid_to", days(|contract| contract.valid_to)),
@@ -129,6 +145,7 @@ impl Contracts {
 
     pub fn load(table: &RecordBatch) -> Result<Self, String> {
         let pair: &StringArray = loaded(table, "pair")?;
+        let name: &StringArray = loaded(table, "name")?;
         let version: &Int64Array = loaded(table, "version")?;
         let from: &Date32Array = loaded(table, "valid_from")?;
         let to: &Date32Array = loaded(table, "valid_to")?;
@@ -144,6 +161,7 @@ impl Contracts {
                 valid_from: from.value(i),
                 valid_to: to.value(i),
                 terms: Terms {
+                    contract: Some(loaded.names.row(name.value(i)).0),
                     half_even: half_even.value(i),
                     by_paid_at: by_paid_at.value(i),
                     tail_days: tail_days.is_valid(i).then(|| tail_days.value(i)),
@@ -154,7 +172,7 @@ impl Contracts {
     }
 
     pub fn size(&self) -> usize {
-        self.pairs.size() + size_of::<Contract>() * self.contracts.capacity()
+        self.pairs.size() + self.names.size() + size_of::<Contract>() * self.contracts.capacity()
     }
 }
 

@@ -26,9 +26,26 @@ pub struct Deal {
     /// Commission rate, in millionths.
     pub rate: i64,
     pub half_even: bool,
+    /// Name and version of the contract; empty where there is none.
+    pub contract: String,
+    /// Rate and rounding, as ledger lines name them.
+    pub rule: String,
 }
 
 impl Deal {
+    fn new(agency: &str, desk: &str, rate: i64, half_even: bool, contract: &str) -> Self {
+        let rounding = if half_even { "half_even" } else { "half_away" };
+        let (sign, whole, rest) = (if rate < 0 { "-" } else { "" }, rate.abs(), 1_000_000);
+        Deal {
+            agency: agency.to_owned(),
+            desk: desk.to_owned(),
+            rate,
+            half_even,
+            contract: contract.to_owned(),
+            rule: format!("{sign}{}.{:06} {rounding}", whole / rest, whole % rest),
+        }
+    }
+
     /// Commission on all that a movement has collected, in cents.
     pub fn commission(&self, collected: i128) -> i128 {
         let rounding = if self.half_even { Rounding::HalfEven } else { Rounding::HalfAway };
@@ -47,7 +64,7 @@ impl Default for Deals {
     fn default() -> Self {
         let mut keys = Keys::default();
         keys.row("");
-        Deals { keys, deals: vec![Deal::default()], of: Vec::new() }
+        Deals { keys, deals: vec![Deal::new("", "", 0, false, "")], of: Vec::new() }
     }
 }
 
@@ -82,7 +99,7 @@ impl Deals {
         agency: &str,
         desk: &str,
         rate: i128,
-        terms: Terms,
+        (terms, contract): (Terms, &str),
         key: &mut String,
     ) -> u32 {
         // A rate is a fraction of what is collected; nine digits bound it.
@@ -96,10 +113,10 @@ impl Deals {
             key.push(char::from(byte));
         }
         key.push(if terms.half_even { 'e' } else { 'a' });
+        key.push_str(contract);
         let (row, new) = self.keys.row(key);
         if new {
-            let (agency, desk) = (agency.to_owned(), desk.to_owned());
-            self.deals.push(Deal { agency, desk, rate, half_even: terms.half_even });
+            self.deals.push(Deal::new(agency, desk, rate, terms.half_even, contract));
         }
         row
     }
@@ -117,6 +134,10 @@ impl Deals {
                     "desk",
                     Arc::new(StringArray::from_iter_values(deals.iter().map(|deal| &deal.desk))),
                 ),
+                (
+                    "contract",
+                    Arc::new(StringArray::from_iter_values(deals.iter().map(|d| &d.contract))),
+                ),
                 ("rate", Arc::new(Int64Array::from_iter_values(deals.iter().map(|d| d.rate)))),
                 (
                     "half_even",
@@ -131,14 +152,13 @@ impl Deals {
         let keys = Keys::load(loaded::<StringArray>(table, "key")?);
         let agency: &StringArray = loaded(table, "agency")?;
         let desk: &StringArray = loaded(table, "desk")?;
+        let contract: &StringArray = loaded(table, "contract")?;
         let rate: &Int64Array = loaded(table, "rate")?;
         let half_even: &BooleanArray = loaded(table, "half_even")?;
         let deals: Vec<Deal> = (0..table.num_rows())
-            .map(|i| Deal {
-                agency: agency.value(i).to_owned(),
-                desk: desk.value(i).to_owned(),
-                rate: rate.value(i),
-                half_even: half_even.value(i),
+            .map(|i| {
+                let (agency, desk) = (agency.value(i), desk.value(i));
+                Deal::new(agency, desk, rate.value(i), half_even.value(i), contract.value(i))
             })
             .collect();
         let of = loaded::<UInt32Array>(movements, "deal")?.values().to_vec();

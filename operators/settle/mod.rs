@@ -192,7 +192,8 @@ impl Settle {
         let rate = &rows.commission_rate;
         let rate = if rate.is_valid(i) { rate.value(i) } else { 0 };
         let desk = text(rows.desk_id, i).unwrap_or_default();
-        (self.deals.row(agency, desk, rate, terms, &mut self.key), terms)
+        let contract = (terms, self.contracts.name(terms));
+        (self.deals.row(agency, desk, rate, contract, &mut self.key), terms)
     }
 
     /// Whom new money counts for: the placement in force at its place in the log, or by contract
@@ -250,6 +251,8 @@ impl Settle {
             loan_id: text(rows.loan_id, i),
             lender_id: text(rows.lender_id, i),
             agency_id: &deal.agency,
+            contract: &deal.contract,
+            rule: &deal.rule,
             currency: text(rows.currency, i),
             channel: text(rows.channel, i),
             correction: rows.correction.is_valid(i) && rows.correction.value(i),

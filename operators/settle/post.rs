@@ -20,6 +20,9 @@ pub struct Posting<'a> {
     pub loan_id: Option<&'a str>,
     pub lender_id: Option<&'a str>,
     pub agency_id: &'a str,
+    /// Of the deal: contract and version, rate and rounding.
+    pub contract: &'a str,
+    pub rule: &'a str,
     pub currency: Option<&'a str>,
     pub channel: Option<&'a str>,
     pub correction: bool,
@@ -42,6 +45,10 @@ const CREDITS: [&str; 7] = [
     "suspense",
 ];
 
+/// Accounts that commission moves between.
+const COST: &str = "collection_cost";
+const PAYABLE: &str = "agency_payable";
+
 /// The ledger of one step while it grows.
 pub struct Ledger {
     place: Place,
@@ -53,6 +60,8 @@ pub struct Ledger {
     currency: StringBuilder,
     booked_on: Date32Builder,
     cause: StringBuilder,
+    contract: StringBuilder,
+    rule: StringBuilder,
     /// The letter whose lines are being written, and how many it has so far.
     letter: Option<(u64, u32)>,
     lines: u32,
@@ -78,6 +87,8 @@ impl Ledger {
             currency: texts(rows, 3),
             booked_on: Date32Builder::with_capacity(rows),
             cause: texts(rows, 12),
+            contract: texts(rows, 2),
+            rule: texts(rows, 6),
             letter: None,
             lines: 0,
             entry: String::new(),
@@ -101,8 +112,8 @@ impl Ledger {
             self.line(posting, &Entry { account, amount: -amount });
         }
         let commission = posting.commission;
-        self.line(posting, &Entry { account: "collection_cost", amount: commission });
-        self.line(posting, &Entry { account: "agency_payable", amount: -commission });
+        self.line(posting, &Entry { account: COST, amount: commission });
+        self.line(posting, &Entry { account: PAYABLE, amount: -commission });
     }
 
     /// Writes the parts that all lines of a booking share: the stem of their id and the cause.
@@ -143,6 +154,10 @@ impl Ledger {
         self.currency.append_option(posting.currency);
         self.booked_on.append_value(posting.booked_on);
         self.cause.append_value(&self.why);
+        let commission = entry.account == COST || entry.account == PAYABLE;
+        self.rule.append_option(commission.then_some(posting.rule));
+        let named = commission && !posting.contract.is_empty();
+        self.contract.append_option(named.then_some(posting.contract));
     }
 
     pub fn finish(mut self) -> Vec<ArrayRef> {
@@ -154,6 +169,8 @@ impl Ledger {
         columns.push(Arc::new(self.currency.finish()));
         columns.push(Arc::new(self.booked_on.finish()));
         columns.push(Arc::new(self.cause.finish()));
+        columns.push(Arc::new(self.contract.finish()));
+        columns.push(Arc::new(self.rule.finish()));
         columns
     }
 }

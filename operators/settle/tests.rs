@@ -91,7 +91,8 @@ fn a_contract_names_its_rounding_and_a_deal_keeps_it() {
     let mut settle = settle();
     let contracts = |rounding: &str| {
         let text = format!(
-            "version,lender_id,agency_id,valid_from,valid_to,rounding\n1,L1,A1,2026-01-01,2026-12-31,{rounding}"
+            "version,contract_id,lender_id,agency_id,valid_from,valid_to,rounding\n\
+             1,C7,L1,A1,2026-01-01,2026-12-31,{rounding}"
         );
         read(&facts::contracts(), 1, &text)
     };
@@ -106,9 +107,18 @@ fn a_contract_names_its_rounding_and_a_deal_keeps_it() {
     let mut book = |row: &str| commission(step(&mut settle, row)[1].clone());
     assert_eq!(book(&row(7, "p1", 0, "", "")), "0.12");
     settle.hear("contracts", &read(&facts::contracts(), 1, "version,contract_id\n2,none"));
-    let mut book = |row: &str| commission(step(&mut settle, row)[1].clone());
-    assert_eq!(book(&row(8, "p2", 1, "", "")), "0.13");
-    assert_eq!(book(&row(9, "r1", 2, "0", "-")), "-0.12");
+    let said = settle_rules(&mut settle, &row(8, "p2", 1, "", ""));
+    assert_eq!(said, "collection_cost,0.13,,0.050000 half_away\n");
+    let said = settle_rules(&mut settle, &row(9, "r2", 2, "0", "-"));
+    assert_eq!(said, "collection_cost,-0.12,C7@1,0.050000 half_even\n");
+}
+
+/// The cost lines of one row, with contract and rule.
+fn settle_rules(settle: &mut Box<dyn Operator>, row: &str) -> String {
+    let said = settle.step(&read(&facts::attributed(), 1, &format!("{HEAD}\n{row}")));
+    let shown = show(&said[0], "account,amount,contract,rule");
+    let cost = shown.lines().filter(|line| line.starts_with("collection_cost"));
+    cost.map(|line| line.to_owned() + "\n").collect()
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod check;
 #[allow(dead_code)]
 mod core;
 #[path = "../../operators/clear/envelope.rs"]
+#[allow(dead_code)]
 mod envelope;
 mod market;
 #[path = "../../operators/clear/pool.rs"]
@@ -146,7 +147,7 @@ fn warm(count: usize, desks: usize) {
     let known = problem(&before, &sketch(&kinds, &prices));
     let known = solve::solve(&known, &vec![0.0; desks], EFFORT);
     let (other_kinds, other_prices) = market::cases(count / 100, 77);
-    let mut again = |what: &str, market: &market::Market, kinds: &[u32], prices: &[i64]| {
+    let again = |what: &str, market: &market::Market, kinds: &[u32], prices: &[i64]| {
         let problem = problem(market, &sketch(kinds, prices));
         let clock = Clock::start();
         let solved = solve::solve(&problem, &known.bids, EFFORT);

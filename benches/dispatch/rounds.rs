@@ -21,12 +21,11 @@ pub fn next_bids(problem: &Problem, last: &[i64]) -> Vec<i64> {
 }
 
 /// What each shard asks of each desk: count by desk and shard.
-fn asked(problems: &[Problem], bids: &[i64]) -> Vec<Vec<f64>> {
-    let bids: Vec<f64> = bids.iter().map(|bid| *bid as f64).collect();
+fn asked(problems: &[Problem], bids: &[f64]) -> Vec<Vec<f64>> {
     let mut asked = vec![vec![0.0; problems.len()]; bids.len()];
     let mut pieces = Vec::new();
     for kind in 0..KINDS {
-        envelope(&problems[0].classes[kind].lines, &bids, &mut pieces);
+        envelope(&problems[0].classes[kind].lines, bids, &mut pieces);
         for (shard, problem) in problems.iter().enumerate() {
             let prices = &problem.classes[kind].prices;
             for (at, piece) in pieces.iter().enumerate().skip(1) {
@@ -81,7 +80,12 @@ pub fn sharded(
                 problem(&now, &sketch(&k, &p))
             })
             .collect();
-        let asked = asked(&by_shard, &bids);
+        let asking: Vec<f64> = bids
+            .iter()
+            .zip(&now.capacity)
+            .map(|(bid, there)| if *there == 0 { f64::INFINITY } else { *bid as f64 })
+            .collect();
+        let asked = asked(&by_shard, &asking);
         for (desk, pool) in pools.iter_mut().enumerate() {
             for (shard, share) in pool.deal(&asked[desk]).into_iter().enumerate() {
                 left[shard][desk] += share;

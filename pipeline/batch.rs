@@ -217,7 +217,8 @@ impl Batch {
                             "placements" => self.placed += placed(&rows),
                             _ => {}
                         }
-                        let rows = if relation == "refused" { named(&self.sources, rows) } else { rows };
+                        let rows =
+                            if relation == "refused" { named(&self.sources, rows) } else { rows };
                         self.relations.apply(relation, &rows);
                     }
                 }

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::world::{Dice, Row, TestDesk, World, desk, desks, priced, report};
+use super::rows::{Row, TestDesk, desk, desks, priced, report};
+use super::world::{Dice, World};
 use crate::dispatch::Dispatch;
 use crate::{Operator, Rules};
 
@@ -212,7 +213,7 @@ fn cutting_and_waking_change_nothing() {
                     from = stop;
                 }
                 world.seq = 1_000 + part as u64 * 10;
-                let tick = super::world::ticks("round", part as i64, 1_000 + part as i64);
+                let tick = super::rows::ticks("round", part as i64, 1_000 + part as i64);
                 let said = world.tell_one(0, "ticks", &tick);
                 let demand = said[2].clone();
                 keep(&mut world, said);

@@ -2,5 +2,6 @@
 
 mod exact;
 mod limits;
+mod rows;
 mod stories;
 mod world;

@@ -1,6 +1,7 @@
 //! Single stories, one rule each.
 
-use super::world::{DAY, Row, World, contracts, desk, desks, report};
+use super::rows::{Row, contracts, desk, desks, report};
+use super::world::{DAY, World};
 use crate::Rules;
 use crate::dispatch::columns::{Numbers, Texts};
 use arrow::datatypes::Decimal128Type;
@@ -9,14 +10,14 @@ fn one() -> Rules {
     Rules { shards: 1, ..Rules::default() }
 }
 
-fn world(list: &[super::world::TestDesk]) -> World {
+fn world(list: &[super::rows::TestDesk]) -> World {
     let mut world = World::new(one());
     world.tell("desks", &desks(list));
     world
 }
 
 /// The worked example: 1,000 owed; A is worth 88.00, B 97.50, the bot 59.50.
-fn example() -> Vec<super::world::TestDesk> {
+fn example() -> Vec<super::rows::TestDesk> {
     vec![desk("A", "0.12", "0.25", 200), desk("B", "0.15", "0.35", 0), desk("bot", "0.06", "0", 50)]
 }
 
@@ -101,7 +102,7 @@ fn a_case_goes_to_one_desk_that_may_take_all_of_it() {
 }
 
 /// One borrower's loan in another province, which desk B may not take.
-fn apart(list: &mut [super::world::TestDesk]) -> Row {
+fn apart(list: &mut [super::rows::TestDesk]) -> Row {
     list[1].provinces = "44".into();
     Row { province: "11".into(), ..report("l2", "b1", 100_000) }
 }

@@ -111,7 +111,8 @@ fn told(
     text += &format!("knew {memory} bytes of memory\n");
     for one in said {
         let rows = one.rows.num_rows();
-        text += &format!("said {} to {}, {rows} rows\n{}\n", one.relation, one.to, table(&one.rows)?);
+        text +=
+            &format!("said {} to {}, {rows} rows\n{}\n", one.relation, one.to, table(&one.rows)?);
     }
     show::text(&text)
 }

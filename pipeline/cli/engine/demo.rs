@@ -253,7 +253,11 @@ fn texts(relations: &Relations, name: &str, column: &str, text: &str) -> usize {
     all.batches()
         .filter_map(|rows| {
             let found = rows.column_by_name(column)?.as_string_opt::<i32>()?.clone();
-            Some((0..found.len()).filter(|row| found.is_valid(*row) && found.value(*row) == text).count())
+            Some(
+                (0..found.len())
+                    .filter(|row| found.is_valid(*row) && found.value(*row) == text)
+                    .count(),
+            )
         })
         .sum()
 }

@@ -60,7 +60,8 @@ impl Home {
     /// The broker of this home, as a child.
     pub async fn server(&mut self) -> Result<Server, Failure> {
         let plan = ServerPlan { data: self.data.join("nats"), port: None, sync_always: true };
-        let server = Server::start(&plan).await.map_err(|error| Failure::Broker(error.to_string()))?;
+        let server =
+            Server::start(&plan).await.map_err(|error| Failure::Broker(error.to_string()))?;
         self.settings.broker.url = server.url().into();
         Ok(server)
     }

@@ -19,7 +19,8 @@ pub async fn load(args: LoadArgs, settings: &Settings) -> Result<(), Failure> {
         format: None,
     };
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg:24!} {bar:32} {percent:>3} %  {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{msg:24!} {bar:32} {percent:>3} %  {eta} left")
+    {
         bar.set_style(style);
     }
     let report = publish(&log, plan, &mut |progress| {

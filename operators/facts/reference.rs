@@ -1,0 +1,91 @@
+//! Reference tables: what everybody hears of prices, desks and contracts.
+
+use arrow::datatypes::DataType::{Date32, Int32, Int64, Utf8};
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::{MONEY, RATE, schema};
+
+/// `loans.all.curve`.
+pub fn curve() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("product", Utf8),
+        ("bucket", Utf8),
+        ("recovery_rate", DataType::Decimal128(9, 4)),
+        ("handling_cost", MONEY),
+        ("months", Utf8),
+    ])
+}
+
+/// `loans.all.market`.
+pub fn market() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("province", Utf8),
+        ("product", Utf8),
+        ("idx", DataType::Decimal128(9, 4)),
+    ])
+}
+
+/// `loans.all.agencies`. Lists are `|`-separated; empty means all. `capacity` null: no limit.
+pub fn agencies() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("agency_id", Utf8),
+        ("provinces", Utf8),
+        ("products", Utf8),
+        ("bucket_min", Utf8),
+        ("bucket_max", Utf8),
+        ("unit_cost", MONEY),
+        ("capacity", Int64),
+        ("commission_by_bucket", Utf8),
+        ("perf_by_bucket", Utf8),
+    ])
+}
+
+/// `loans.all.desks`: the columns of an agency, and what makes a desk of its own.
+/// An agency without desks is one desk of the same id.
+pub fn desks() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("desk_id", Utf8),
+        ("agency_id", Utf8),
+        // phone, field, letter, legal, voice, sms
+        ("channel", Utf8),
+        ("tier", Int32),
+        ("agency_group", Utf8),
+        ("provinces", Utf8),
+        ("products", Utf8),
+        ("bucket_min", Utf8),
+        ("bucket_max", Utf8),
+        ("unit_cost", MONEY),
+        ("capacity", Int64),
+        ("capacity_per_round", Int64),
+        ("amount_max", MONEY),
+        ("days_max", Int32),
+        ("commission_by_bucket", Utf8),
+        ("perf_by_bucket", Utf8),
+    ])
+}
+
+/// `loans.all.contracts`. `discount` is a fraction off the agency's commission for this lender;
+/// `quota` the cases of this lender that the agency may hold at once.
+pub fn contracts() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("contract_id", Utf8),
+        ("lender_id", Utf8),
+        ("agency_id", Utf8),
+        ("valid_from", Date32),
+        ("valid_to", Date32),
+        ("discount", RATE),
+        ("quota", Int64),
+        // `log` (default) or `paid_at`
+        ("attribution", Utf8),
+        // `half_away` (default) or `half_even`
+        ("rounding", Utf8),
+        // `net` (default) or `gross`
+        ("remittance", Utf8),
+        ("tail_days", Int32),
+    ])
+}

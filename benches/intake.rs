@@ -3,7 +3,7 @@
 //! `cargo bench -p recoup-operators --bench intake [-- RECORDS]` prints nanoseconds a record for
 //! decode, normalize and register over seeded canonical JSON: nine reports of ten, some 340 bytes
 //! each, one payment; three of a hundred are repeats, one of a hundred is malformed. Time is that of
-//! the processor, and the best of several passes counts, part by part, for the machine is shared.
+//! the processor, and of each verb the best of several passes counts, for the machine is shared.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -22,14 +22,15 @@ fn main() {
     let parts = generate(records);
     let bytes: usize = parts.iter().map(Buffer::len).sum();
     println!("{records} records, {} bytes each, {} parts", bytes as u64 / records, parts.len());
-    let mut best = vec![[Duration::MAX; 3]; parts.len()];
+    let mut best = [Duration::MAX; 3];
     let mut counts = [0; 3];
     for _ in 0..PASSES {
-        counts = pass(&parts, &mut best);
+        let (spent, said) = pass(&parts);
+        best = std::array::from_fn(|verb| best[verb].min(spent[verb]));
+        counts = said;
     }
     println!("{} letters, {} refused, {} bytes of memory", counts[0], counts[1], counts[2]);
-    let sum = |verb: usize| best.iter().map(|spent| spent[verb].as_nanos()).sum::<u128>();
-    let each = [0, 1, 2].map(|verb| sum(verb) / u128::from(records));
+    let each = best.map(|spent| spent.as_nanos() / u128::from(records));
     println!("ns/record: decode {}, normalize {}, register {}", each[0], each[1], each[2]);
     println!("ns/record: total {}", each.iter().sum::<u128>());
 }
@@ -40,12 +41,11 @@ fn open(name: &str) -> Box<dyn Operator> {
     (verb.open)(&Rules::default(), 0)
 }
 
-/// One pass over all parts with fresh memories: keeps each part's best time of each verb, and
-/// counts what came out.
-fn pass(parts: &[Buffer], best: &mut [[Duration; 3]]) -> [usize; 3] {
+/// One pass over all parts with fresh memories: times of the three, and what came out.
+fn pass(parts: &[Buffer]) -> ([Duration; 3], [usize; 3]) {
     let (mut normalize, mut register) = (open("normalize"), open("register"));
-    let mut said = [0; 3];
-    for ((payload, best), seq) in parts.iter().zip(best).zip(1..) {
+    let (mut spent, mut said) = ([Duration::ZERO; 3], [0; 3]);
+    for (payload, seq) in parts.iter().zip(1..) {
         let part =
             Part { seq, shard: 0, lender: "L007", format: Format::Json, first_row: 0, payload };
         let start = spent_so_far();
@@ -54,14 +54,15 @@ fn pass(parts: &[Buffer], best: &mut [[Duration; 3]]) -> [usize; 3] {
         let facts = normalize.step(&rows);
         let normalized = spent_so_far();
         let letters = register.step(&facts[0]);
-        let spent = [decoded - start, normalized - decoded, spent_so_far() - normalized];
-        *best = std::array::from_fn(|verb| best[verb].min(spent[verb]));
+        spent[0] += decoded - start;
+        spent[1] += normalized - decoded;
+        spent[2] += spent_so_far() - normalized;
         let rows = RecordBatch::num_rows;
         said[0] += rows(&letters[0]);
         said[1] += rows(&facts[1]) + rows(&letters[1]);
     }
     said[2] = register.size();
-    said
+    (spent, said)
 }
 
 /// How long this thread has been on a processor, in the words of Linux.

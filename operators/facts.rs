@@ -169,7 +169,8 @@ pub fn refused() -> SchemaRef {
 /// What account says: a letter, or a loan that a letter touched, with what is owed after it.
 ///
 /// One row per letter about a known loan; for a letter that every shard hears one row with
-/// `loan_id` null, followed by a row of kind `touched` for every loan it reprices.
+/// `loan_id` null, followed by a row of kind `touched` for every loan it reprices. Those have the
+/// letter's `seq` and the `row`s after its own: no two rows of a shard have the same place.
 pub fn stamped() -> SchemaRef {
     let mut columns = place();
     columns.extend([

@@ -9,9 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::array::{
-    AsArray, Int64Array, StringArray, TimestampMicrosecondArray,
-};
+use datafusion::arrow::array::{AsArray, StringArray};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::Rules;

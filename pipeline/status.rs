@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datafusion::arrow::array::{Array, AsArray};
+use futures::future::try_join_all;
 use recoup_sql::stages::{STAGES, Shape};
 use serde::{Deserialize, Serialize};
 
@@ -68,9 +69,10 @@ pub async fn read(
     let mut standings = vec![];
     for stage in STAGES {
         let input = log.state(stage.reads).await?;
-        for shard in 0..wake::shards_of(stage, shards, shards) {
-            standings.push(standing(log, stage, shard, &input, now).await?);
-        }
+        // Side by side: whether anything waits takes a moment to tell where nothing does.
+        let shards = 0..wake::shards_of(stage, shards, shards);
+        let asked = shards.map(|shard| standing(log, stage, shard, &input, now));
+        standings.extend(try_join_all(asked).await?);
     }
     let refused = refused(log, budget).await?;
     Ok(Status { shards: standings, refused })
@@ -108,7 +110,9 @@ async fn standing(
     answer.owner = place.owner;
     answer.commits = place.number;
     answer.read = place.seq;
-    answer.waiting = input.last.saturating_sub(place.seq);
+    if place.seq < input.last && wake::waits(log, stage, shard, place.seq).await? {
+        answer.waiting = input.last.saturating_sub(place.seq);
+    }
     answer.idle_seconds = (now - message.at).max(0) / 1_000_000;
     Ok(answer)
 }

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::cursor::{self, Cursor};
 use crate::group::{Group, Shard};
-use crate::log::{Log, LogError, Outgoing, ReadLimit};
+use crate::log::{Log, LogError, Outgoing};
 use crate::snapshot::Snapshots;
 
 /// Over how many subjects the intake of a lender is dealt: as many workers can normalize at once.
@@ -134,7 +134,10 @@ pub async fn waits(log: &dyn Log, shape: &Shape, shard: u32, seq: u64) -> Result
     }];
     let of = if shape.funnel { "*" } else { "all" };
     subjects.extend(shape.hears.iter().map(|name| format!("{stream}.{of}.{name}")));
-    let mut reader = log.read(stream, &subjects, seq).await?;
-    let one = ReadLimit { messages: 1, bytes: 1 << 20 };
-    Ok(!reader.next(one, std::time::Duration::from_millis(200)).await?.is_empty())
+    for subject in subjects {
+        if log.last(stream, &subject).await?.is_some_and(|newest| newest.seq > seq) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

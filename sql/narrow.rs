@@ -8,6 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{
     Array, AsArray, BinaryArray, StringArray, UInt32Array, UInt64Array,
 };
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{UInt32Type, UInt64Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::Result;
@@ -82,7 +83,27 @@ pub fn execute(context: &SessionContext, planned: &Planned) -> Result<RecordBatc
     let plan = reset_plan_states(Arc::clone(&planned.plan))?;
     let stream = execute_stream(plan, context.task_ctx())?;
     let batches = futures::executor::block_on(stream.try_collect::<Vec<_>>())?;
-    Ok(joined(&planned.schema, batches))
+    Ok(ordered(joined(&planned.schema, batches)))
+}
+
+/// Rows by shard and place in the log. A join may answer rows that found nothing after those that
+/// did, which would make the order depend on where the stream was cut (A9).
+fn ordered(rows: RecordBatch) -> RecordBatch {
+    let numbers = |name: &str| {
+        let column = rows.column_by_name(name)?;
+        column.as_primitive_opt::<UInt32Type>().map(|column| column.values().clone())
+    };
+    let seqs = rows.column_by_name("seq").and_then(|c| c.as_primitive_opt::<UInt64Type>());
+    let (Some(shards), Some(seqs), Some(places)) = (numbers("shard"), seqs, numbers("row")) else {
+        return rows;
+    };
+    let place = |row: usize| (shards[row], seqs.value(row), places[row]);
+    if (1..rows.num_rows()).all(|row| place(row - 1) <= place(row)) {
+        return rows;
+    }
+    let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
+    order.sort_by_key(|row| place(*row as usize));
+    take_record_batch(&rows, &UInt32Array::from(order)).unwrap_or(rows)
 }
 
 /// The slot whose rows the statement goes over: the largest of those it reads.

@@ -4,12 +4,18 @@
 mod bins;
 #[path = "../../operators/clear/cents.rs"]
 mod cents;
+mod check;
 #[path = "../../operators/dispatch/core.rs"]
 #[allow(dead_code)]
 mod core;
 #[path = "../../operators/clear/envelope.rs"]
+#[allow(dead_code)]
 mod envelope;
 mod market;
+#[path = "../../operators/clear/pool.rs"]
+#[allow(dead_code)]
+mod pool;
+mod rounds;
 #[path = "../../operators/clear/solve.rs"]
 mod solve;
 mod work;
@@ -47,6 +53,14 @@ fn main() {
     match what {
         "clear" => clear(number(1, 1_000_000), number(2, 300)),
         "trace" => trace(number(1, 1_000_000), number(2, 300), number(3, 0)),
+        "check" => {
+            let text = std::io::read_to_string(std::io::stdin()).unwrap_or_default();
+            check::check(&text);
+        }
+        "shards" => shards(number(1, 1_000_000), number(2, 300), number(3, 64)),
+        "warm" => warm(number(1, 1_000_000), number(2, 300)),
+        "size" => size(number(1, 300)),
+        "day" => day(number(1, 1_000_000), number(2, 300)),
         _ => println!("clear [cases] [desks]"),
     }
 }
@@ -105,6 +119,120 @@ fn trace(count: usize, desks: usize, shape: usize) {
             solved.evaluations,
             solved.gap(),
             solved.bound
+        );
+    }
+}
+
+fn shards(count: usize, desks: usize, shards: usize) {
+    println!("| capacity | round 1 | round 2 | round 3 | waiting |");
+    println!("| --- | --- | --- | --- | --- |");
+    for shape in SHAPES {
+        let market = market::market(count, desks, shape, 1);
+        let (kinds, prices) = market::cases(count, 1);
+        let problem = problem(&market, &sketch(&kinds, &prices));
+        let bids = whole_cents(&problem, &solve::solve(&problem, &vec![0.0; desks], EFFORT).bids);
+        let bound = exact_bound(&market, &bids, &kinds, &prices);
+        let reached = rounds::sharded(&market, &kinds, &prices, shards, 3);
+        let part = |at: usize| format!("{:.4} %", 100.0 * reached[at].0 / bound);
+        println!("| {} | {} | {} | {} | {} |", shape.name, part(0), part(1), part(2), reached[2].1);
+    }
+}
+
+/// Solves again after one in a hundred cases, or every capacity by one percent, has changed.
+fn warm(count: usize, desks: usize) {
+    println!("| change | solve s | evaluations | own gap | gap reached |");
+    println!("| --- | --- | --- | --- | --- |");
+    let before = market::market(count, desks, SHAPES[0], 1);
+    let (mut kinds, mut prices) = market::cases(count, 1);
+    let known = problem(&before, &sketch(&kinds, &prices));
+    let known = solve::solve(&known, &vec![0.0; desks], EFFORT);
+    let (other_kinds, other_prices) = market::cases(count / 100, 77);
+    let again = |what: &str, market: &market::Market, kinds: &[u32], prices: &[i64]| {
+        let problem = problem(market, &sketch(kinds, prices));
+        let clock = Clock::start();
+        let solved = solve::solve(&problem, &known.bids, EFFORT);
+        let bids = whole_cents(&problem, &solved.bids);
+        let seconds = clock.seconds();
+        let (desks, value) = decide(market, &bids, kinds, prices);
+        let gap = 1.0 - value(market, &desks) / exact_bound(market, &bids, kinds, prices);
+        let own = solved.gap();
+        println!("| {what} | {seconds:.3} | {} | {own:.1e} | {gap:.1e} |", solved.evaluations);
+    };
+    let mut dice = market::Dice(5);
+    let mut changed = market::market(count, desks, SHAPES[0], 1);
+    for capacity in &mut changed.capacity {
+        *capacity = (*capacity as f64 * (0.99 + 0.02 * dice.part())) as i64;
+    }
+    again("capacities by 1 %", &changed, &kinds, &prices);
+    for (at, (kind, price)) in other_kinds.iter().zip(&other_prices).enumerate() {
+        (kinds[at * 100], prices[at * 100]) = (*kind, *price);
+    }
+    again("1 % of the cases", &before, &kinds, &prices);
+}
+
+/// Cost as cases grow: sketch and decide grow with them, clear does not.
+fn size(desks: usize) {
+    println!("| cases | sketch s | clear s | decide s |");
+    println!("| --- | --- | --- | --- |");
+    for parts in [1, 10, 100] {
+        let part = 1_000_000;
+        let market = market::market(part * parts, desks, SHAPES[0], 1);
+        let (mut sketched, mut decided) = (0.0, 0.0);
+        let mut bins = Vec::new();
+        for number in 0..parts {
+            let (kinds, prices) = market::cases(part, number as u64);
+            let clock = Clock::start();
+            let more = sketch(&kinds, &prices);
+            if bins.is_empty() {
+                bins = more;
+            } else {
+                for (bin, more) in bins.iter_mut().zip(&more) {
+                    *bin = (bin.0 + more.0, bin.1 + more.1);
+                }
+            }
+            sketched += clock.seconds();
+        }
+        let problem = problem(&market, &bins);
+        let clock = Clock::start();
+        let solved = solve::solve(&problem, &vec![0.0; desks], EFFORT);
+        let bids = whole_cents(&problem, &solved.bids);
+        let cleared = clock.seconds();
+        let mut table = work::table(&market, &bids, &market.capacity);
+        for number in 0..parts {
+            let (kinds, prices) = market::cases(part, number as u64);
+            let mut out = vec![core::NOBODY; part];
+            let clock = Clock::start();
+            table.decide(&kinds, &prices, &mut out);
+            decided += clock.seconds();
+        }
+        println!(
+            "| {} M | {sketched:.2} | {cleared:.2} | {decided:.2} |",
+            part * parts / 1_000_000
+        );
+    }
+}
+
+fn day(count: usize, desks: usize) {
+    println!("| capacity | yesterday known | nothing known | first come |");
+    println!("| --- | --- | --- | --- |");
+    for shape in SHAPES {
+        let market = market::market(count, desks, shape, 1);
+        let (kinds, prices) = market::cases(count, 1);
+        let (old_kinds, old_prices) = market::cases(count, 2);
+        let hindsight = problem(&market, &sketch(&kinds, &prices));
+        let solved = solve::solve(&hindsight, &vec![0.0; desks], EFFORT);
+        let bids = whole_cents(&hindsight, &solved.bids);
+        let bound = exact_bound(&market, &bids, &kinds, &prices);
+        let yesterday = sketch(&old_kinds, &old_prices);
+        let known = rounds::day(&market, &kinds, &prices, Some(&yesterday)) / bound;
+        let blind = rounds::day(&market, &kinds, &prices, None) / bound;
+        let (_, first) = first_come(&market, &kinds, &prices);
+        println!(
+            "| {} | {:.3} % | {:.2} % | {:.2} % |",
+            shape.name,
+            100.0 * known,
+            100.0 * blind,
+            100.0 * first / bound
         );
     }
 }

@@ -42,7 +42,7 @@ pub fn problem(market: &Market, bins: &[(i64, i64)]) -> Problem {
     }
 }
 
-fn table(market: &Market, bids: &[i64], left: &[i64]) -> Table {
+pub fn table(market: &Market, bids: &[i64], left: &[i64]) -> Table {
     let places =
         bids.iter().zip(left).map(|(bid, left)| Place { bid: *bid, left: *left, later: false });
     Table::new(&market.lines, places.collect(), 0)

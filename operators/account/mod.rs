@@ -28,7 +28,7 @@ use arrow::record_batch::RecordBatch;
 
 use self::letters::{Letters, text};
 use self::loans::{Loan, NO_TEXT};
-use self::says::{Says, Schemas};
+use self::says::{Says, Schemas, View};
 use crate::memory::Keys;
 use crate::rules::{LoanKey, Rules};
 use crate::{LoadError, Operator, Verb, facts};
@@ -110,16 +110,23 @@ impl Account {
 
     /// Stamps a letter with its loan as it is now, if anybody ever reported it.
     fn stamp(&self, letters: &Letters<'_>, i: usize, row: u32, kind: &str, says: &mut Says) {
+        if let Some(view) = self.view(row) {
+            says.stamped.loan(letters, i, kind, &view);
+        }
+    }
+
+    /// A loan as it is now, if anybody ever reported it.
+    fn view(&self, row: u32) -> Option<View<'_>> {
         let loan = &self.loans[row as usize];
         if !loan.reported() {
-            return;
+            return None;
         }
         let key = self.keys.key(row);
         let loan_id = match self.loan_key {
             LoanKey::Loan => key,
             LoanKey::LenderLoan => key.split_once('\u{1f}').map_or(key, |(_, id)| id),
         };
-        says.stamped.loan(letters, i, kind, &loan.view(loan_id, &self.shared, self.day));
+        Some(loan.view(loan_id, &self.shared, self.day))
     }
 
     /// A fact that every shard hears: its own row, then the loans that it reprices.
@@ -130,8 +137,9 @@ impl Account {
         } else {
             self.touch.take(&self.loans, &self.shared, self.day)
         };
-        for row in touched {
-            self.stamp(letters, i, row, "touched", says);
+        let views = touched.into_iter().filter_map(|row| self.view(row));
+        for (number, view) in (1..).zip(views) {
+            says.stamped.touched(letters, i, number, &view);
         }
     }
 

@@ -179,6 +179,15 @@ impl Stamped {
         self.at.append_option(letters.at(i));
     }
 
+    /// A loan that a letter touched, counted from 1. A fact that every shard hears is alone in
+    /// its message, so the rows after its own are free, and no two rows have one place.
+    pub fn touched(&mut self, letters: &Letters<'_>, i: usize, number: u32, loan: &View<'_>) {
+        let row = letters.row.value(i).saturating_add(number);
+        self.place.push(letters.shard.value(i), letters.seq.value(i), row);
+        self.at.append_option(letters.at(i));
+        self.body(letters, i, "touched", loan);
+    }
+
     /// The row of a fact that every shard hears.
     pub fn broadcast(&mut self, letters: &Letters<'_>, i: usize) {
         self.head(letters, i);
@@ -200,6 +209,10 @@ impl Stamped {
     /// A loan after a letter.
     pub fn loan(&mut self, letters: &Letters<'_>, i: usize, kind: &str, loan: &View<'_>) {
         self.head(letters, i);
+        self.body(letters, i, kind, loan);
+    }
+
+    fn body(&mut self, letters: &Letters<'_>, i: usize, kind: &str, loan: &View<'_>) {
         self.kind.append_value(kind);
         self.cause.append_option(text(letters.id, i).or(text(letters.kind, i)));
         let texts = [

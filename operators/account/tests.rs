@@ -241,6 +241,23 @@ fn reference_facts_touch_the_loans_they_reprice() {
 }
 
 #[test]
+fn touched_loans_have_places_of_their_own() {
+    let mut account = account();
+    account.step(&letters(
+        "kind,id,at,loan_id,product,province,days_past_due
+        report,e1,2026-03-01T00:00:00Z,N1,cash,44,47
+        report,e2,2026-03-01T00:00:00Z,N2,cash,44,47",
+    ));
+    account.step(&letters("kind,id,at,loan_id,amount\nsuspended,p1,2026-03-02T00:00:00Z,N9,1.00"));
+    account.hear("day", &read(&facts::ticks(), 1, "kind,number\nday,20515"));
+    let said = account.step(&read(&facts::letters(), 9, "kind\nday"));
+    assert_eq!(
+        show(&said[0], "shard,seq,row,kind,loan_id"),
+        "0,9,0,day,\n0,9,1,touched,N1\n0,9,2,touched,N2\n"
+    );
+}
+
+#[test]
 fn nulls_everywhere_are_no_accident() {
     let kinds = ["report", "payment", "reversal", "suspended", "released", "curve", "person_link"];
     let fields = "id,at,loan_id,amount,reverses,replaces_at";

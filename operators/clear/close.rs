@@ -35,7 +35,9 @@ impl Clear {
         let cents = whole_cents(&round.problem, &solved.bids);
         for (pool, bid) in self.desks.iter_mut().zip(cents) {
             pool.bid = bid;
-            bids.push(bid as f64);
+            // Where nothing is left to deal, whoever asks is counted at the next best.
+            let none = pool.available() == Some(0);
+            bids.push(if none { f64::INFINITY } else { bid as f64 });
         }
         let asked = round.asked(&bids, self.shards, self.quotas.len());
         let nobody = round.problem.classes.is_empty() && !self.demand.is_empty();

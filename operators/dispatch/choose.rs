@@ -118,18 +118,40 @@ impl Dispatch {
         }
     }
 
-    /// What the loans of a case are worth where they are, on today's terms.
-    pub fn standing(&self, case: u32, desk: u16, day: i32) -> i128 {
+    /// What the loans of a case are worth where they are, on today's terms. Nobody can say while
+    /// one of them has lost its price.
+    pub fn standing(&self, case: u32, desk: u16, day: i32) -> Option<i128> {
         let mut sum = 0;
         let mut loan = self.cases.head[case as usize];
         while loan != NONE {
             let row = loan as usize;
-            if self.placed(loan) && self.open(loan) {
+            if self.placed(loan) {
+                if !self.open(loan) {
+                    return None;
+                }
                 sum += self.worth(loan, desk, day).unwrap_or(0);
             }
             loan = self.loans.next[row];
         }
-        sum
+        Some(sum)
+    }
+
+    /// What all open priced loans of a case are worth at a desk that may take every one of them.
+    pub fn whole(&mut self, case: u32, desk: u16, day: i32) -> Option<i128> {
+        let mut sum = 0;
+        let mut loan = self.cases.head[case as usize];
+        while loan != NONE {
+            let row = loan as usize;
+            if self.open(loan) {
+                let segment = self.loans.segment[row];
+                let offers = self.terms.find(&self.market, &self.segments, segment, day);
+                let offer = offers.iter().find(|offer| offer.desk == desk)?;
+                let price = i128::from(self.loans.price[row]);
+                sum += price * i128::from(offer.slope) - cost(i128::from(offer.cost));
+            }
+            loan = self.loans.next[row];
+        }
+        Some(sum)
     }
 
     /// What one loan is worth at a desk, eligible or not.

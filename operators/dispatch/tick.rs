@@ -261,9 +261,17 @@ impl Dispatch {
             order.push((net(1) - net(0), number as u32));
         }
         order.sort_unstable();
+        // The working reserve is for cases that arrive, not for those that were asked for.
+        let used = |shares: &[Share]| shares.iter().map(|share| share.used).collect::<Vec<_>>();
+        let before = [used(&self.desks), used(&self.quotas)];
         // Who still waits keeps the place in line: the flag stands, and the line is kept.
         for (_, number) in order {
             self.decide(place, line[number as usize]);
+        }
+        for (shares, used) in [&mut self.desks, &mut self.quotas].into_iter().zip(before) {
+            for (share, used) in shares.iter_mut().zip(used) {
+                share.used = used;
+            }
         }
         line.retain(|case| {
             let waits = self.cases.desk[*case as usize] == NO_DESK;

@@ -56,6 +56,10 @@ impl Dispatch {
             self.unplace(loan);
             self.decide(place, case);
         } else if status == Status::Placed || status == Status::Waiting && !priced_now {
+            if status == Status::Waiting {
+                // It may have lost its price.
+                self.unplace(loan);
+            }
             if !matches!(row.kind, "payment" | "reversal") {
                 self.consider_moving(place, case);
             }
@@ -316,23 +320,37 @@ impl Dispatch {
         }
     }
 
-    /// Moves a placed case where another desk wins by more than the switching margin.
+    /// Moves a placed case where another desk wins by more than the switching margin. Where none
+    /// does, the case's waiting loans join it, if the desk may now take every one of its loans.
+    ///
+    /// A case is moved whole: while one of its placed loans has lost its price, all of it stays.
     pub fn consider_moving(&mut self, place: Place, case: u32) {
         let desk = self.cases.desk[case as usize];
         if desk == NO_DESK || self.cases.flags[case as usize] & RECALLING != 0 {
             return;
         }
         let day = self.day(place);
-        let here = self.standing(case, desk, day);
+        let Some(standing) = self.standing(case, desk, day) else { return };
+        let whole = self.whole(case, desk, day);
+        let here = whole.map_or(standing, |whole| whole.max(standing));
         let margin = cost(i128::from(self.rules.switch_margin));
         let mut ranked = self.candidates(case, day);
         ranked.retain(|candidate| candidate.desk != desk && candidate.net - here > margin);
-        if ranked.is_empty() {
-            return;
-        }
         let choice = self.choose(&ranked, self.amount(case), Some(desk));
         if choice.taken.is_some() {
             self.put(place, case, &ranked, &choice);
+        } else if whole.is_some() {
+            self.join_waiting(place, case);
+        }
+    }
+
+    fn join_waiting(&mut self, place: Place, case: u32) {
+        let mut loan = self.cases.head[case as usize];
+        while loan != NONE {
+            if self.open(loan) && !self.placed(loan) {
+                self.join_desk(place, loan, case);
+            }
+            loan = self.loans.next[loan as usize];
         }
     }
 

@@ -13,9 +13,10 @@
 //! - both, last: `missing_lender`, where a loan is known only together with its lender
 //!
 //! Identity, dates, score and contact never refuse a row: what cannot be used of them is null.
-//! An empty text is null. A currency that is not given is `XXX`. The lender is the record's, else
-//! the subject's. Personal data ends here (A15): see [`person`]. The digest by which two copies
-//! with one id are compared is in [`digest`].
+//! An empty text is null. A report's currency that is not given is `XXX`; a movement's is null, for
+//! it is its loan's. The lender is the record's, else the subject's. Personal data ends here
+//! (A15): see [`person`]. The digest by which two copies with one id are compared is in
+//! [`digest`].
 //!
 //! The `source` of a fact and of a refused row is `intake:<seq>:<row>`, for in the streams behind
 //! this one `seq` and `row` are others. `batch`, whose parts are files, puts the file's name where

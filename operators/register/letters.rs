@@ -309,11 +309,12 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// Refuses a fact of this step.
-    pub(super) fn push(&mut self, facts: &Facts, row: usize, reason: &str) {
+    /// Refuses a fact of this step: its own lender's, or the loan's where it names none.
+    pub(super) fn push(&mut self, facts: &Facts, row: usize, of_loan: Option<&str>, reason: &str) {
+        let lender = facts.lender(row).or(of_loan);
         match text(facts.source, row) {
-            Some(source) => self.add(facts, row, facts.lender(row), source, reason),
-            None => self.push_copy(facts, row, facts.lender(row), &facts.copy(row), reason),
+            Some(source) => self.add(facts, row, lender, source, reason),
+            None => self.push_copy(facts, row, lender, &facts.copy(row), reason),
         }
     }
 

@@ -14,7 +14,8 @@
 //!   `suspended`, to the shard of its `loan_id`, and is kept. When the loan's first report is
 //!   accepted, its letter is followed, movement by movement in order of arrival, by `released` to
 //!   that shard and the movement itself to the loan's. One that turns out to be foreign, or the
-//!   lesser copy of another, is released and refused. While a loan is unknown, copies are compared
+//!   lesser copy of another, is released and refused; a greater copy goes into suspense once the
+//!   lesser one has been released. While a loan is unknown, copies are compared
 //!   only with those that name the same lender: which of them is foreign is not known yet.
 //!
 //! A letter keeps the place of the fact that caused it; several may share one. `suspended` and
@@ -86,7 +87,7 @@ impl Register {
         let lender = facts.lender(row);
         let loan = self.loans.row(&self.rules, lender, facts.loan_id(row));
         if self.loans.foreign(loan, lender) {
-            said.refused.push(facts, row, FOREIGN);
+            said.refused.push(facts, row, None, FOREIGN);
             return;
         }
         let known = self.loans.known(loan);
@@ -110,7 +111,7 @@ impl Register {
             return;
         }
         if self.loans.foreign(loan, lender) {
-            said.refused.push(facts, row, FOREIGN);
+            said.refused.push(facts, row, None, FOREIGN);
             return;
         }
         let key = Seen::movement(loan, facts.id(row));
@@ -135,7 +136,7 @@ impl Register {
                 None
             }
             Verdict::Loses => {
-                said.refused.push(facts, row, CONFLICT);
+                said.refused.push(facts, row, self.loans.lender(loan), CONFLICT);
                 None
             }
             Verdict::Wins(old) => {
@@ -150,24 +151,25 @@ impl Register {
         let lender = facts.lender(row);
         let key = Seen::suspended(loan, lender, facts.id(row));
         let (place, verdict) = self.seen.judge(key, facts.copy(row));
-        let replaces_at = match verdict {
-            Verdict::New => None,
-            Verdict::Wins(old) => {
-                said.refused.push_copy(facts, row, lender, &old, CONFLICT);
-                Some(old.at)
-            }
+        match verdict {
+            Verdict::New => {}
+            Verdict::Wins(old) => said.refused.push_copy(facts, row, lender, &old, CONFLICT),
             Verdict::Repeat => {
                 self.repeats += 1;
                 return;
             }
             Verdict::Loses => {
-                said.refused.push(facts, row, CONFLICT);
+                said.refused.push(facts, row, None, CONFLICT);
                 return;
             }
-        };
-        self.pendings.keep(loan, place, facts.suspended(row));
+        }
         let to_shard = shard(facts.loan_id(row), self.rules.shards);
-        let stamp = Stamp { to_shard, borrower: None, lender: None, replaces_at };
+        let stamp = Stamp { to_shard, borrower: None, lender: None, replaces_at: None };
+        // The shard that holds suspended money remembers no copies: the lesser one leaves first.
+        if let Some(lesser) = self.pendings.keep(loan, place, facts.suspended(row)) {
+            let from = said.letters.keep(&lesser);
+            said.letters.push(Letter { from, cause: row, kind: Some("released"), stamp });
+        }
         said.letters.push(Letter {
             from: From::Fact(row),
             cause: row,
@@ -194,10 +196,12 @@ impl Register {
                 Verdict::New => None,
                 Verdict::Repeat => continue,
                 Verdict::Loses => {
+                    let lender = lender.or(self.loans.lender(loan));
                     said.refused.push_copy(facts, row, lender, &copy, CONFLICT);
                     continue;
                 }
                 Verdict::Wins(old) => {
+                    let lender = self.loans.lender(loan);
                     said.refused.push_copy(facts, row, lender, &old, CONFLICT);
                     Some(old.at)
                 }

@@ -81,9 +81,9 @@ pub(super) struct Pendings {
 }
 
 impl Pendings {
-    /// Keeps a movement, in the place of the copy it replaces if there is one.
-    pub(super) fn keep(&mut self, loan: u32, id: u32, movement: Suspended) {
-        self.waiting.insert((loan, id), movement);
+    /// Keeps a movement; answers with the copy that it replaces, if there is one.
+    pub(super) fn keep(&mut self, loan: u32, id: u32, movement: Suspended) -> Option<Suspended> {
+        self.waiting.insert((loan, id), movement)
     }
 
     /// Lets go of what waits for a loan.

@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::json::LineDelimitedWriter;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -58,10 +60,19 @@ fn numeric(kind: &DataType) -> bool {
     kind.is_numeric()
 }
 
-/// The rows of a batch as lines of JSON.
+/// The rows of a batch as lines of JSON. Money is a text, so that no reader makes a float of it.
 pub fn json_lines(batch: &RecordBatch) -> Result<String, Failure> {
+    let mut columns: Vec<(&str, ArrayRef)> = vec![];
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let column = match field.data_type() {
+            DataType::Decimal128(_, _) => cast(column, &DataType::Utf8).map_err(Failure::failed)?,
+            _ => column.clone(),
+        };
+        columns.push((field.name(), column));
+    }
+    let batch = RecordBatch::try_from_iter(columns).map_err(Failure::failed)?;
     let mut out = vec![];
     let mut writer = LineDelimitedWriter::new(&mut out);
-    writer.write(batch).and_then(|()| writer.finish()).map_err(Failure::failed)?;
+    writer.write(&batch).and_then(|()| writer.finish()).map_err(Failure::failed)?;
     String::from_utf8(out).map_err(Failure::failed)
 }

@@ -144,7 +144,13 @@ impl Log for MemoryLog {
     async fn last(&self, stream: &str, subject: &str) -> Result<Option<Message>, LogError> {
         let stream = self.stream(stream)?;
         let kept = held(&stream.kept);
-        Ok(kept.newest.get(subject).and_then(|seq| kept.at(*seq)).cloned())
+        let seq = if subject.contains(['*', '>']) {
+            let found = kept.newest.iter().filter(|(one, _)| matches(subject, one));
+            found.map(|(_, seq)| *seq).max()
+        } else {
+            kept.newest.get(subject).copied()
+        };
+        Ok(seq.and_then(|seq| kept.at(seq)).cloned())
     }
 
     async fn get(&self, stream: &str, seq: u64) -> Result<Option<Message>, LogError> {

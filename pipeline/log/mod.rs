@@ -96,7 +96,8 @@ pub trait Log: Send + Sync {
         filters: &[String],
         after: u64,
     ) -> Result<Box<dyn Reader>, LogError>;
-    /// The newest message of a subject, asked of the stream's leader.
+    /// The newest message of a subject, or of all that a wildcard matches, asked of the stream's
+    /// leader.
     async fn last(&self, stream: &str, subject: &str) -> Result<Option<Message>, LogError>;
     /// The message at a sequence, asked of the stream's leader.
     async fn get(&self, stream: &str, seq: u64) -> Result<Option<Message>, LogError>;

@@ -1,11 +1,12 @@
 //! What one statement may take: time, rows, memory; and that it sees one moment of the log.
 //!
 //! Every plan that leaves the planner is wrapped, whichever way the statement came in: its stream
-//! runs in a task of its own, on threads of its own, and ends with an error when the time is up, when the client calls it
-//! off, or when it has said too many rows. Ending drops the task, and with it every operator.
+//! runs in a task of its own, on threads of its own, and ends with an error when the time is up,
+//! when the client calls it off, or when it has said too many rows. Ending drops the task, and
+//! with it every operator.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -44,10 +45,20 @@ pub struct Statement {
     pub ends: Instant,
     /// Changes when the client calls the statement off, and goes when the client does.
     pub stop: watch::Receiver<u64>,
-    pub moment: OnceLock<Arc<Moment>>,
+    /// What all of its tables show, once the first was asked.
+    moment: Mutex<Option<Arc<Moment>>>,
 }
 
 impl Statement {
+    pub fn new(ends: Instant, stop: watch::Receiver<u64>) -> Self {
+        Statement { ends, stop, moment: Mutex::default() }
+    }
+
+    fn moment(&self, room: &Room) -> Arc<Moment> {
+        let mut moment = self.moment.lock().unwrap_or_else(PoisonError::into_inner);
+        moment.get_or_insert_with(|| Arc::new(room.moment())).clone()
+    }
+
     /// Whether the statement may go on.
     pub fn check(&self) -> Result<(), Ended> {
         if self.stop.has_changed().unwrap_or(true) {
@@ -65,8 +76,7 @@ impl fmt::Debug for Statement {
 
 /// The moment that the statement of this task sees; without a statement, now.
 pub fn moment(room: &Room) -> Arc<Moment> {
-    let seen = STATEMENT
-        .try_with(|statement| statement.moment.get_or_init(|| Arc::new(room.moment())).clone());
+    let seen = STATEMENT.try_with(|statement| statement.moment(room));
     seen.unwrap_or_else(|_| Arc::new(room.moment()))
 }
 

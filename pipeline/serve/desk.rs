@@ -1,7 +1,7 @@
 //! Where statements are answered: the wire library's handlers, each statement with its bounds.
 
 use std::fmt::Debug;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -60,11 +60,8 @@ impl Desk {
         let own = client.metadata().get(OWN_TIMEOUT).and_then(|text| text.parse().ok());
         let timeout = own.map(Duration::from_millis).unwrap_or(self.timeout).min(self.timeout);
         let inside = client.session_extensions().get::<Inside>();
-        Arc::new(Statement {
-            ends: Instant::now() + timeout,
-            stop: inside.map_or_else(|| watch::channel(0).1, |inside| inside.stop()),
-            moment: OnceLock::new(),
-        })
+        let stop = inside.map_or_else(|| watch::channel(0).1, |inside| inside.stop());
+        Arc::new(Statement::new(Instant::now() + timeout, stop))
     }
 }
 

@@ -26,7 +26,7 @@ const STREAMS: [(&str, &[&str]); 4] = [
     ("book", &["book.>"]),
     ("statements", &["statements.>"]),
     ("reports", &["reports.*.refused", "reports.cursor.>"]),
-    ("loans", &["loans.*.refused", "loans.cursor.>"]),
+    ("loans", &["loans.*.refused", "loans.*.rounds", "loans.cursor.>"]),
 ];
 
 const LIMIT: ReadLimit = ReadLimit { messages: 1_000, bytes: 8 << 20 };
@@ -98,7 +98,8 @@ async fn follow_once(
     }
 }
 
-/// Notes how long the stream is, and answers it; a stream that is another one, or has lost its end, is lost (A14).
+/// Notes how long the stream is, and answers it. A stream that is another one, or has lost its end,
+/// is lost (A14).
 async fn check(
     log: &dyn Log,
     room: &Room,

@@ -43,7 +43,7 @@ use tracing::{info, warn};
 
 pub use follow::follow;
 pub use room::{Moment, News, Room, Standing};
-pub use scram::{ITERATIONS, Users, UsersError, scram_verifier};
+pub use scram::{ITERATIONS, Users, UsersError, add_user, fresh_password, scram_verifier};
 
 use crate::log::{Log, LogError};
 

@@ -4,7 +4,7 @@
 //! standing of every shard, as they were at one and the same place in the log.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use datafusion::arrow::array::{
     ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array,
@@ -127,28 +127,22 @@ impl Moment {
 
 /// The columns of `recoup.shards`.
 pub fn shards_schema() -> SchemaRef {
-    static SCHEMA: OnceLock<SchemaRef> = OnceLock::new();
-    let columns = || {
-        [
-            ("stage", DataType::Utf8),
-            ("shard", DataType::UInt32),
-            // the stream that holds what the stage said
-            ("stream", DataType::Utf8),
-            // answers hold what this shard had said by this sequence of the stream
-            ("as_of", DataType::UInt64),
-            // messages of the stream, of any shard, that this process has not read yet
-            ("lag", DataType::UInt64),
-            ("owner", DataType::Utf8),
-            // the sequence of its input that the shard had read by then
-            ("read", DataType::UInt64),
-            ("committed_at", facts::instant()),
-        ]
-    };
-    let schema = SCHEMA.get_or_init(|| {
-        let fields = columns().map(|(name, kind)| Field::new(name, kind, true));
-        Arc::new(Schema::new(fields.to_vec()))
-    });
-    schema.clone()
+    let columns = [
+        ("stage", DataType::Utf8),
+        ("shard", DataType::UInt32),
+        // the stream that holds what the stage said
+        ("stream", DataType::Utf8),
+        // answers hold what this shard had said by this sequence of the stream
+        ("as_of", DataType::UInt64),
+        // messages of the stream, of any shard, that this process has not read yet
+        ("lag", DataType::UInt64),
+        ("owner", DataType::Utf8),
+        // the sequence of its input that the shard had read by then
+        ("read", DataType::UInt64),
+        ("committed_at", facts::instant()),
+    ];
+    let fields = columns.map(|(name, kind)| Field::new(name, kind, true));
+    Arc::new(Schema::new(fields.to_vec()))
 }
 
 fn shards(inner: &Inner) -> RecordBatch {

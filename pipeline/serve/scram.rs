@@ -5,11 +5,13 @@
 //! could log in instead of it is kept: who steals the file has still to guess.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use datafusion_postgres::pgwire::api::auth::sasl::scram::gen_salted_password;
+use datafusion_postgres::pgwire::api::auth::sasl::scram::{gen_salted_password, random_nonce};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
@@ -36,6 +38,10 @@ pub enum UsersError {
     Line { path: String, line: usize },
     #[error("users file {path} names nobody: nobody could read")]
     Empty { path: String },
+    #[error("a user's name has letters, digits, `_`, `-` and `.`, and is not {0:?}")]
+    Name(String),
+    #[error("{0} is in the users file already")]
+    Taken(String),
 }
 
 /// Everybody who may read.
@@ -52,6 +58,37 @@ pub fn scram_verifier(password: &str, salt: &[u8], iterations: u32) -> String {
     let stored = STANDARD.encode(Sha256::digest(client_key));
     let server = STANDARD.encode(hmac(&salted, b"Server Key"));
     format!("SCRAM-SHA-256${iterations}:{}${stored}:{server}", STANDARD.encode(salt))
+}
+
+/// A password that nobody has to remember.
+pub fn fresh_password() -> String {
+    random_nonce().replace(['+', '/', '='], "")
+}
+
+/// Adds a user to a users file, which is made if it is missing and is its owner's alone.
+pub fn add_user(path: &Path, name: &str, password: &str) -> Result<(), UsersError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(UsersError::Name(name.to_owned()));
+    }
+    let failed = |error: std::io::Error| UsersError::Unreadable {
+        path: path.display().to_string(),
+        cause: error.to_string(),
+    };
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(failed)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    let named = |line: &str| line.trim().split(':').next() == Some(name);
+    if text.lines().any(named) {
+        return Err(UsersError::Taken(name.to_owned()));
+    }
+    let verifier = scram_verifier(password, random_nonce().as_bytes(), ITERATIONS);
+    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    file.write_all(format!("{gap}{name}:{verifier}\n").as_bytes()).map_err(failed)
 }
 
 impl Users {

@@ -1,6 +1,6 @@
 //! SCRAM against the example of its own standard, and against what is not it.
 
-use super::scram::{Exchange, Users, scram_verifier};
+use super::scram::{Exchange, Users, add_user, fresh_password, scram_verifier};
 
 /// RFC 7677, section 3: user, pencil.
 const SALT: &[u8] = &[
@@ -62,4 +62,20 @@ fn a_users_file_is_read_or_its_line_is_named() {
         let text = format!("{good}\n{text}\n");
         assert_eq!(Users::parse(&text, [0; 32]).err(), Some(line), "{text}");
     }
+}
+
+#[test]
+fn a_user_is_added_once_and_the_password_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users");
+    let password = fresh_password();
+    assert!(password.len() >= 16 && password.chars().all(char::is_alphanumeric), "{password}");
+    add_user(&file, "recoup", &password).unwrap();
+    add_user(&file, "ana", "another").unwrap();
+    assert!(add_user(&file, "ana", "third").is_err());
+    assert!(add_user(&file, "a:b", "x").is_err());
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains(&password), "{text}");
+    let users = Users::load(&file, [0; 32]).ok().unwrap();
+    assert_eq!(users.names().collect::<Vec<_>>(), ["ana", "recoup"]);
 }

@@ -18,8 +18,9 @@ COMPARE = os.path.join(HERE, "..", "oracle", "compare.py")
 def tell(recoup, story, out):
     """Whether a story ends as expected."""
     folder = os.path.join(HERE, story)
+    intake = sorted(name for name in os.listdir(folder) if name.startswith("intake"))
     command = [
-        recoup, "batch", "--intake", os.path.join(folder, "intake.jsonl"),
+        recoup, "batch", "--intake", *(os.path.join(folder, name) for name in intake),
         "--reference", os.path.join(folder, "reference"), "--out", out,
     ]
     batch = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -2,8 +2,10 @@
 """Makes intake and reference files with everything in them that goes wrong in life.
 
     generate.py --seed N --events M --out DIR [--plain] [--files K] [--contracts] [--capacity C]
+                [--priced]
 
 Writes DIR/intake-1.jsonl and on, and DIR/reference/. The same seed writes the same bytes.
+Priced: the curve and the market have no gaps, so that every loan that names a province has a price.
 Without a capacity every agency is without limit; with one, C cases are dealt out unevenly.
 Plain: reports and payments only, each once, in order of time, none malformed.
 """
@@ -295,6 +297,7 @@ def main():
     parser.add_argument("--files", type=int, default=3)
     parser.add_argument("--contracts", action="store_true")
     parser.add_argument("--capacity", type=int)
+    parser.add_argument("--priced", action="store_true")
     args = parser.parse_args()
     dice = random.Random(args.seed)
     os.makedirs(args.out, exist_ok=True)
@@ -306,7 +309,8 @@ def main():
             for line in lines[index * share:(index + 1) * share]:
                 file.write(line + b"\n")
     folder = os.path.join(args.out, "reference")
-    write_reference(dice, folder, args.plain, args.contracts, args.capacity)
+    whole = args.plain or args.priced
+    write_reference(dice, folder, whole, args.contracts, args.capacity)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _INSTANT = re.compile(
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _DAY = datetime.date(1970, 1, 1)
 DAY_MICROS = 86_400_000_000
-# What an amount is in that names no currency: ISO 4217 for "none".
+# What a report is in that names no currency: ISO 4217 for "none".
 NO_CURRENCY = "XXX"
 
 
@@ -91,7 +91,7 @@ def instant(text):
 
 def instant_text(micros):
     moment = _EPOCH + datetime.timedelta(microseconds=micros)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def day_text(micros):
@@ -99,10 +99,15 @@ def day_text(micros):
 
 
 def date_days(text):
-    """Days since 1970 of a date, or None: a date is never a reason to refuse."""
+    """Days since 1970 of a date or an instant, or None: a date is never a reason to refuse."""
+    if not isinstance(text, str):
+        return None
+    if len(text) != 10:
+        micros = instant(text)
+        return None if micros is None else micros // DAY_MICROS
     try:
         return (datetime.date.fromisoformat(text) - _DAY).days
-    except (TypeError, ValueError):
+    except ValueError:
         return None
 
 
@@ -153,7 +158,10 @@ def read(line, lender=None):
     fact.borrower = _text(raw.get("borrower_id"))
     fact.product = _text(raw.get("product"))
     fact.province = _text(raw.get("province"))
-    fact.currency = _text(raw.get("currency")) or NO_CURRENCY
+    # A movement that names no currency is in its loan's.
+    fact.currency = _text(raw.get("currency")) or (
+        NO_CURRENCY if fact.kind == "report" else None
+    )
     fact.channel = _text(raw.get("channel"))
     fact.reverses = _text(raw.get("reverses"))
     fact.digest = _digest(fact)

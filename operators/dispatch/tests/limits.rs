@@ -30,7 +30,10 @@ fn any_row(dice: &mut Dice, cases: u64) -> Row {
     let borrower = dice.below(cases);
     let loan = format!("l{borrower}-{}", dice.below(2));
     let mut row = report(&loan, &format!("b{borrower}"), 500 + dice.below(20_000) as i64);
-    row.province = ["44", "11", "51"][(borrower % 3) as usize].into();
+    // Now and then a loan is where the others of its case are not, or has no price.
+    let province = borrower + dice.below(8) / 7;
+    row.province = ["44", "11", "51"][(province % 3) as usize].into();
+    row.price = row.price.filter(|_| dice.below(8) > 0);
     row.kind = ["report", "payment", "touched", "reversal", "recall"][dice.below(5) as usize];
     if row.kind == "recall" && dice.below(4) > 0 {
         row.kind = "report";

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use recoup_operators::Rules;
 use recoup_sql::Source;
 
 use super::program::failure;
@@ -31,7 +32,9 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
     let lender = args.lender.clone().unwrap_or_else(|| NOBODY.into());
     let decoder = Decoder::compile(&dialects(args, settings, &lender)?);
     let decoder = decoder.map_err(|mistakes| failure(&mistakes))?;
-    let mut batch = Batch::open(&settings.rules(), &sources, decoder)?;
+    // One shard: the place of a fact in the log is then its place in the files.
+    let rules = Rules { shards: 1, ..settings.rules() };
+    let mut batch = Batch::open(&rules, &sources, decoder)?;
     references(args, &mut batch)?;
     batch.round()?;
     for path in &args.intake {

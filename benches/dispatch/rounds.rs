@@ -1,0 +1,174 @@
+//! Rounds: whole cents, shares by shard, whoever waits is decided again.
+
+use crate::cents::whole_cents;
+use crate::core::{NOBODY, Place, Table};
+use crate::envelope::{Problem, envelope};
+use crate::market::{KINDS, Market};
+use crate::pool::Pool;
+use crate::solve::{Effort, solve};
+use crate::work::{problem, sketch, value_of};
+
+pub const EFFORT: Effort = Effort { evaluations_max: 3_000, gap_enough: 2e-5 };
+
+/// Bid prices of the next round for whoever waits, from those of the last.
+pub fn next_bids(problem: &Problem, last: &[i64]) -> Vec<i64> {
+    let start: Vec<f64> = last.iter().map(|bid| *bid as f64).collect();
+    let mut slack = problem.clone();
+    for capacity in &mut slack.capacity {
+        *capacity += 0.02;
+    }
+    whole_cents(&slack, &solve(&slack, &start, EFFORT).bids)
+}
+
+/// What each shard asks of each desk: count by desk and shard.
+fn asked(problems: &[Problem], bids: &[f64]) -> Vec<Vec<f64>> {
+    let mut asked = vec![vec![0.0; problems.len()]; bids.len()];
+    let mut pieces = Vec::new();
+    for kind in 0..KINDS {
+        envelope(&problems[0].classes[kind].lines, bids, &mut pieces);
+        for (shard, problem) in problems.iter().enumerate() {
+            let prices = &problem.classes[kind].prices;
+            for (at, piece) in pieces.iter().enumerate().skip(1) {
+                let next = pieces.get(at + 1);
+                let until = next.map_or(prices.total.0, |next| prices.below(next.from).0);
+                asked[piece.desk as usize][shard] += until - prices.below(piece.from).0;
+            }
+        }
+    }
+    asked
+}
+
+/// Value over bound, waiting and spilled after each round with so many shards.
+pub fn sharded(
+    market: &Market,
+    kinds: &[u32],
+    prices: &[i64],
+    shards: usize,
+    rounds: usize,
+) -> Vec<(f64, f64)> {
+    let shard_of =
+        |case: usize| (case as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize % shards;
+    let mut waiting: Vec<Vec<usize>> = vec![Vec::new(); shards];
+    for case in 0..kinds.len() {
+        waiting[shard_of(case)].push(case);
+    }
+    let mut pools: Vec<Pool> = market.capacity.iter().map(|_| Pool::new(shards)).collect();
+    let mut left = vec![vec![0_i64; market.capacity.len()]; shards];
+    let mut desks = vec![NOBODY; kinds.len()];
+    let mut bids = vec![0; market.capacity.len()];
+    let mut reached = Vec::new();
+    for _ in 0..rounds {
+        for (desk, pool) in pools.iter_mut().enumerate() {
+            pool.limit(Some(market.capacity[desk]), None, None);
+            for (shard, left) in left.iter_mut().enumerate() {
+                pool.answer(shard, std::mem::take(&mut left[desk]), 0, 0);
+            }
+        }
+        let there = |pool: &Pool| pool.available().unwrap_or(0);
+        let now =
+            Market { lines: market.lines.clone(), capacity: pools.iter().map(there).collect() };
+        let pick = |list: &Vec<usize>| -> (Vec<u32>, Vec<i64>) {
+            list.iter().map(|case| (kinds[*case], prices[*case])).unzip()
+        };
+        let all: Vec<usize> = waiting.concat();
+        let (k, p) = pick(&all);
+        bids = next_bids(&problem(&now, &sketch(&k, &p)), &bids);
+        let by_shard: Vec<Problem> = waiting
+            .iter()
+            .map(|list| {
+                let (k, p) = pick(list);
+                problem(&now, &sketch(&k, &p))
+            })
+            .collect();
+        let asking: Vec<f64> = bids
+            .iter()
+            .zip(&now.capacity)
+            .map(|(bid, there)| if *there == 0 { f64::INFINITY } else { *bid as f64 })
+            .collect();
+        let asked = asked(&by_shard, &asking);
+        for (desk, pool) in pools.iter_mut().enumerate() {
+            for (shard, share) in pool.deal(&asked[desk]).into_iter().enumerate() {
+                left[shard][desk] += share;
+            }
+        }
+        for shard in 0..shards {
+            let places = (0..bids.len()).map(|desk| Place {
+                bid: bids[desk],
+                left: left[shard][desk],
+                later: pools[desk].left() > 0,
+            });
+            let mut table = Table::new(&market.lines, places.collect(), 0);
+            waiting[shard].retain(|case| {
+                desks[*case] = table.one(kinds[*case] as usize, prices[*case]);
+                desks[*case] == NOBODY
+            });
+            for (desk, place) in table.places.iter().enumerate() {
+                left[shard][desk] = place.left;
+            }
+        }
+        let value = value_of(market, kinds, prices, &desks);
+        reached.push((value, waiting.iter().map(Vec::len).sum::<usize>() as f64));
+    }
+    let mut open = vec![0; market.capacity.len()];
+    for desk in desks.iter().filter(|desk| **desk != NOBODY) {
+        open[usize::from(*desk)] += 1;
+    }
+    for (open, capacity) in open.iter().zip(&market.capacity) {
+        assert!(open <= capacity, "no desk is above its capacity");
+    }
+    reached
+}
+
+/// A day: cases come one by one, prices move, one in a hundred is recalled, a round each minute.
+/// Bid prices come from what waits and from what yesterday brought in the hours that are left.
+/// Answers with value by hour, and the hindsight bound's bid prices.
+pub fn day(market: &Market, kinds: &[u32], prices: &[i64], forecast: Option<&[(i64, i64)]>) -> f64 {
+    let minutes = 1_440;
+    let mut left = market.capacity.clone();
+    let mut bids = vec![0; left.len()];
+    let mut waiting: Vec<usize> = Vec::new();
+    let mut placed: Vec<u16> = vec![NOBODY; kinds.len()];
+    let mut from = 0;
+    for minute in 0..minutes {
+        let until = kinds.len() * (minute + 1) / minutes;
+        // Solving each minute for what changes little would only cost time: each tenth does.
+        if minute % 10 == 0 {
+            let (k, p): (Vec<u32>, Vec<i64>) =
+                waiting.iter().map(|case| (kinds[*case], prices[*case])).unzip();
+            let mut bins = sketch(&k, &p);
+            if let Some(forecast) = forecast {
+                let rest = (minutes - minute) as i64;
+                for (bin, past) in bins.iter_mut().zip(forecast) {
+                    // In thousandths of a case, so that a tenth of a case still counts.
+                    bin.0 = bin.0 * 1_000 + past.0 * 1_000 * rest / minutes as i64;
+                    bin.1 = bin.1 * 1_000 + past.1 * 1_000 * rest / minutes as i64;
+                }
+            }
+            let scale = if forecast.is_some() { 1_000 } else { 1 };
+            let now = Market {
+                lines: market.lines.clone(),
+                capacity: left.iter().map(|left| left * scale).collect(),
+            };
+            bids = next_bids(&problem(&now, &bins), &bids);
+        }
+        let places = |(bid, left): (&i64, &i64)| Place { bid: *bid, left: *left, later: false };
+        let mut table = Table::new(&market.lines, bids.iter().zip(&left).map(places).collect(), 0);
+        waiting.extend(from..until);
+        // One in a hundred of those placed an hour ago is recalled and comes again.
+        let old = kinds.len() * minute.saturating_sub(60) / minutes;
+        for case in (old..(old + until - from).min(from)).filter(|case| case % 100 == 7) {
+            let desk = std::mem::replace(&mut placed[case], NOBODY);
+            if desk != NOBODY {
+                table.places[usize::from(desk)].left += 1;
+                waiting.push(case);
+            }
+        }
+        waiting.retain(|case| {
+            placed[*case] = table.one(kinds[*case] as usize, prices[*case]);
+            placed[*case] == NOBODY
+        });
+        left = table.places.iter().map(|place| place.left).collect();
+        from = until;
+    }
+    value_of(market, kinds, prices, &placed)
+}

@@ -11,7 +11,7 @@ use arrow::record_batch::RecordBatch;
 use super::contract::commission::Rounding;
 use super::contracts::Terms;
 use crate::account::{loaded, table};
-use crate::memory::Keys;
+use crate::memory::{Keys, hash_bytes};
 
 /// The row of no deal: nobody held the loan.
 pub const NOBODY: u32 = 0;
@@ -58,13 +58,22 @@ pub struct Deals {
     keys: Keys,
     deals: Vec<Deal>,
     of: Vec<u32>,
+    /// Deals found last, by a few bits of agency and rate: most bookings name one of a few.
+    recent: [u32; RECENT],
 }
+
+const RECENT: usize = 256;
 
 impl Default for Deals {
     fn default() -> Self {
         let mut keys = Keys::default();
         keys.row("");
-        Deals { keys, deals: vec![Deal::new("", "", 0, false, "")], of: Vec::new() }
+        Deals {
+            keys,
+            deals: vec![Deal::new("", "", 0, false, "")],
+            of: Vec::new(),
+            recent: [NOBODY; RECENT],
+        }
     }
 }
 
@@ -104,6 +113,13 @@ impl Deals {
     ) -> u32 {
         // A rate is a fraction of what is collected; nine digits bound it.
         let rate = rate.clamp(-999_999_999, 999_999_999) as i64;
+        let bits = hash_bytes(agency.as_bytes()) ^ rate as u64;
+        let slot = (bits % RECENT as u64) as usize;
+        let deal = &self.deals[self.recent[slot] as usize];
+        let same = deal.rate == rate && deal.half_even == terms.half_even;
+        if same && deal.agency == agency && deal.desk == desk && deal.contract == contract {
+            return self.recent[slot];
+        }
         key.clear();
         key.push_str(agency);
         key.push('\u{1f}');
@@ -118,6 +134,7 @@ impl Deals {
         if new {
             self.deals.push(Deal::new(agency, desk, rate, terms.half_even, contract));
         }
+        self.recent[slot] = row;
         row
     }
 
@@ -168,7 +185,7 @@ impl Deals {
         if of.iter().any(|row| *row != UNKNOWN && *row as usize >= deals.len()) {
             return Err("a movement names a deal that is not there".to_owned());
         }
-        Ok(Deals { keys, deals, of })
+        Ok(Deals { keys, deals, of, recent: [NOBODY; RECENT] })
     }
 
     pub fn size(&self) -> usize {

@@ -5,7 +5,6 @@
 //! over, or waits. Commission is a cost of collection owed to the agency. Every booking's lines
 //! sum to zero.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Builder, Decimal128Builder, Int64Builder, StringBuilder};
@@ -119,9 +118,13 @@ impl Ledger {
     /// Writes the parts that all lines of a booking share: the stem of their id and the cause.
     fn name(&mut self, posting: &Posting<'_>) {
         self.entry.clear();
-        // Writing to a text cannot fail.
         let (_, seq, row) = posting.place;
-        let _ = write!(self.entry, "{}:{seq}:{row}:", posting.movement_id);
+        self.entry.push_str(posting.movement_id);
+        self.entry.push(':');
+        write_number(&mut self.entry, seq);
+        self.entry.push(':');
+        write_number(&mut self.entry, u64::from(row));
+        self.entry.push(':');
         self.why.clear();
         self.why.push_str(posting.movement_id);
         match posting.kind {
@@ -141,7 +144,7 @@ impl Ledger {
         let (shard, seq, row) = posting.place;
         self.place.push(shard, seq, row);
         let stem = self.entry.len();
-        let _ = write!(self.entry, "{}", self.lines);
+        write_number(&mut self.entry, u64::from(self.lines));
         self.lines += 1;
         self.entry_id.append_value(&self.entry);
         self.entry.truncate(stem);
@@ -173,6 +176,21 @@ impl Ledger {
         columns.push(Arc::new(self.rule.finish()));
         columns
     }
+}
+
+/// Writes a number in decimal. Ids are written for every line, and formatting is slow.
+fn write_number(text: &mut String, mut number: u64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    digits[at..].iter().for_each(|digit| text.push(char::from(*digit)));
 }
 
 /// What changes on statements in one step.

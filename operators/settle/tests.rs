@@ -100,7 +100,8 @@ fn a_contract_names_its_rounding_and_a_deal_keeps_it() {
     // 2.50 at 5 % is 0.125: 0.12 to the even cent.
     let row = |seq, id, number, undoes, sign: &str| {
         format!(
-            "{seq},payment,{id},N1,L1,CNY,2026-03-02,,false,0.00,0.00,{sign}2.50,0.00,,{number},{undoes},0.00,A1,0.05"
+            "{seq},payment,{id},N1,L1,CNY,2026-03-02,,false,0.00,0.00,{sign}2.50,0.00,,\
+             {number},{undoes},0.00,A1,0.05"
         )
     };
     let commission = |changes: String| changes.trim().rsplit(',').next().unwrap().to_owned();

@@ -218,7 +218,6 @@ impl World {
     }
 }
 
-
 /// A generator of numbers that is the same everywhere.
 pub struct Dice(pub u64);
 

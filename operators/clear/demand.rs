@@ -109,6 +109,19 @@ fn lines(
     list.into_iter().unzip()
 }
 
+/// Up to so many waiting cases are dealt for one by one.
+const FEW: f64 = 20_000.0;
+
+/// A bin of waiting cases in one shard, and what they lose by the second best desk.
+struct Bin {
+    loss: f64,
+    class: usize,
+    shard: usize,
+    price: f64,
+    count: f64,
+    each: f64,
+}
+
 impl Round<'_> {
     /// Splits the demand at these bid prices by shard.
     pub fn asked(&self, bids: &[f64], shards: usize, quotas: usize) -> Asked {
@@ -118,6 +131,78 @@ impl Round<'_> {
             amounts: vec![vec![0.0; shards]; desks],
             quotas: vec![vec![0.0; shards]; quotas],
         };
+        let waiting: f64 = self.problem.classes.iter().map(|class| class.prices.total.0).sum();
+        if waiting <= FEW {
+            self.ask_each(bids, shards, &mut asked);
+        } else {
+            self.ask_all(bids, shards, &mut asked);
+        }
+        asked
+    }
+
+    /// Who would lose most by the next best asks first, as shards decide; so the last places of
+    /// a desk go to the shards where they are worth most.
+    fn ask_each(&self, bids: &[f64], shards: usize, asked: &mut Asked) {
+        let mut bins = Vec::new();
+        for (class, kind) in self.kinds.iter().enumerate() {
+            for (shard, sketch) in kind.iter().filter(|(shard, _)| (**shard as usize) < shards) {
+                let count: i64 = sketch.counts.iter().sum();
+                let each = sketch.outstanding as f64 / count.max(1) as f64;
+                for (count, sum) in sketch.counts.iter().zip(&sketch.sums) {
+                    let (count, price) = (*count as f64, *sum as f64 / (*count).max(1) as f64);
+                    let nets = self.nets(class, price, bids);
+                    let net = |at: usize| nets.get(at).map_or(0.0, |net| net.0.max(0.0));
+                    let (loss, shard) = (net(0) - net(1), *shard as usize);
+                    bins.push(Bin { loss, class, shard, price, count, each });
+                }
+            }
+        }
+        bins.sort_by(|a, b| {
+            let place = |bin: &Bin| (bin.shard, bin.class);
+            b.loss.total_cmp(&a.loss).then(place(a).cmp(&place(b)))
+        });
+        // The sliver that the solver was given is no case.
+        let mut left: Vec<f64> = self
+            .problem
+            .capacity
+            .iter()
+            .map(|there| if *there < 9e15 { (*there as i64) as f64 } else { *there })
+            .collect();
+        for bin in &bins {
+            let mut count = bin.count;
+            for (_, line) in self.nets(bin.class, bin.price, bids) {
+                let found = self.problem.classes[bin.class].lines[line];
+                let desk = found.desk as usize;
+                let taken = count.min(left[desk]);
+                left[desk] -= taken;
+                count -= taken;
+                asked.desks[desk][bin.shard] += taken;
+                asked.amounts[desk][bin.shard] += taken * bin.each;
+                if let Some(quota) = self.quotas[bin.class][line] {
+                    asked.quotas[usize::from(quota)][bin.shard] += taken;
+                }
+                if count <= 0.0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// What a price leaves at each desk that is worth its bid price, best first, with its line.
+    fn nets(&self, class: usize, price: f64, bids: &[f64]) -> Vec<(f64, usize)> {
+        let lines = &self.problem.classes[class].lines;
+        let net = |line: &Line| line.slope * price - line.cost - bids[line.desk as usize];
+        let mut nets: Vec<(f64, usize)> = lines
+            .iter()
+            .enumerate()
+            .map(|(number, line)| (net(line), number))
+            .filter(|(net, _)| *net >= -1e-6)
+            .collect();
+        nets.sort_by(|a, b| b.0.total_cmp(&a.0).then(lines[a.1].desk.cmp(&lines[b.1].desk)));
+        nets
+    }
+
+    fn ask_all(&self, bids: &[f64], shards: usize, asked: &mut Asked) {
         let mut pieces = Vec::new();
         for (number, class) in self.problem.classes.iter().enumerate() {
             envelope(&class.lines, bids, &mut pieces);
@@ -145,6 +230,5 @@ impl Round<'_> {
                 }
             }
         }
-        asked
     }
 }

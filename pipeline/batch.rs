@@ -227,6 +227,11 @@ impl Batch {
         Ok(())
     }
 
+    /// The log that everything went through.
+    pub fn log(&self) -> &MemoryLog {
+        &self.log
+    }
+
     /// Bytes of memory that each stage holds.
     pub fn sizes(&self) -> Vec<(&'static str, usize)> {
         let sizes = self.stages.iter().map(|(g, _)| (g.stage.shape.name, g.memories.size()));

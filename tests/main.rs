@@ -3,6 +3,8 @@
 // A test says what it expects, and stops where that fails.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod flow;
 mod log;
+mod program;
 mod serve;
 mod tidy;

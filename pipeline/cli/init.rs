@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::{Failure, block_on, engine};
+use crate::serve::{add_user, fresh_password};
 use crate::settings::{FILE, SHIPPED, Settings, make_key_file};
 
 /// Prepare a deployment: settings file, key, streams, first cursors. What is there stays.
@@ -35,6 +36,14 @@ pub fn execute(args: &InitArgs, settings: &Settings) -> Result<(), Failure> {
     match make_key_file(Path::new(key)).map_err(|error| at(key, &error))? {
         true => println!("wrote {key}: the secret of tokens and sealed bytes; keep a copy safe"),
         false => println!("{key} is there and stays as it is"),
+    }
+    let users = Path::new(&settings.serve.users_file);
+    if users.exists() {
+        println!("{} is there and stays as it is", users.display());
+    } else {
+        let password = fresh_password();
+        add_user(users, "recoup", &password).map_err(Failure::failed)?;
+        println!("wrote {}: user recoup may read, with password {password}", users.display());
     }
     if args.local {
         return Ok(());

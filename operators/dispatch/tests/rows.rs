@@ -11,6 +11,8 @@ use arrow::datatypes::SchemaRef;
 
 use crate::facts::{self, MONEY, RATE};
 
+pub const DAY: i64 = 86_400_000_000;
+
 /// Fills the named columns of a schema; the others are null.
 pub fn filled(schema: SchemaRef, rows: usize, columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     let given: BTreeMap<&str, ArrayRef> = columns.into_iter().collect();

@@ -1,7 +1,7 @@
 //! Single stories, one rule each.
 
-use super::rows::{Row, contracts, desk, desks, report};
-use super::world::{DAY, World};
+use super::rows::{DAY, Row, contracts, desk, desks, report};
+use super::world::World;
 use crate::Rules;
 use crate::dispatch::columns::{Numbers, Texts};
 use arrow::datatypes::Decimal128Type;

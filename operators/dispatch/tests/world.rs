@@ -14,9 +14,7 @@ use crate::dispatch::columns::{Numbers, Texts};
 use crate::facts::{self, shard};
 use crate::{Operator, Rules};
 
-use super::rows::{Row, everyone, filled, priced, texts, ticks};
-
-pub const DAY: i64 = 86_400_000_000;
+use super::rows::{DAY, Row, everyone, filled, priced, texts, ticks};
 
 /// What stands in `placements` of one loan, as an outside reader sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::roles::stopped;
 use crate::cli::Failure;
 use crate::cli::up::UpArgs;
-use crate::serve::{ITERATIONS, scram_verifier};
+use crate::serve::{add_user, fresh_password};
 use crate::server::{Server, ServerPlan};
 use crate::settings::{Settings, make_key_file};
 
@@ -43,14 +43,10 @@ impl Home {
         let password = match fs::read_to_string(&file) {
             Ok(password) => password.trim().to_string(),
             Err(_) => {
-                let bytes = random(18).map_err(|error| at(&data, error))?;
-                let password: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                let salt = random(16).map_err(|error| at(&data, error))?;
-                let verifier = scram_verifier(&password, &salt, ITERATIONS);
+                let (password, users) = (fresh_password(), data.join("users"));
+                let _ = fs::remove_file(&users);
+                add_user(&users, "recoup", &password).map_err(Failure::failed)?;
                 write_private(&file, &format!("{password}\n")).map_err(|error| at(&file, error))?;
-                let users = data.join("users");
-                write_private(&users, &format!("recoup:{verifier}\n"))
-                    .map_err(|error| at(&users, error))?;
                 password
             }
         };
@@ -163,7 +159,6 @@ pub async fn up(args: UpArgs, settings: &Settings) -> Result<(), Failure> {
     let log = super::broker::connect(&home.settings).await?;
     super::broker::init(&log, &home.settings).await?;
     let family = Family::start(&home, &[&["run"], &["serve"]])?;
-    println!("broker    {}", home.settings.broker.url);
     println!("{}", asking(&home));
     info!("up");
     let ended = family.live(&home).await;
@@ -177,14 +172,11 @@ pub async fn up(args: UpArgs, settings: &Settings) -> Result<(), Failure> {
 pub fn asking(home: &Home) -> String {
     let listen = &home.settings.serve.listen;
     let (host, port) = listen.rsplit_once(':').unwrap_or((listen, "5433"));
-    format!("ask       PGPASSWORD={} psql -h {host} -p {port} -U recoup recoup", home.password)
-}
-
-fn random(count: usize) -> std::io::Result<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = vec![0; count];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
+    let (password, url) = (&home.password, &home.settings.broker.url);
+    format!(
+        "broker    export RECOUP_BROKER_URL={url}\n\
+         ask       PGPASSWORD={password} psql -h {host} -p {port} -U recoup recoup"
+    )
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {

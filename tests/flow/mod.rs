@@ -1,0 +1,176 @@
+//! The loop: the same log gives the same rows, however it is cut, stopped and woken.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use recoup::batch::Batch;
+use recoup::cursor::Cursor;
+use recoup::decoder::Decoder;
+use recoup::group::{Group, Owner, Shard};
+use recoup::log::{Log, Message, Outgoing, ReadLimit};
+use recoup::post::read_reference;
+use recoup::rows::Packing;
+use recoup::snapshot;
+use recoup_operators::Rules;
+use recoup_sql::stages::{self, Shape};
+use recoup_sql::{compile, shipped};
+
+const SHARDS: u32 = 3;
+
+/// A day of work, as a log: every golden story, through all stages.
+fn worked() -> Batch {
+    let rules = Rules { shards: SHARDS, ..Rules::default() };
+    let mut batch = Batch::open(&rules, &shipped(), Decoder::default()).expect("it compiles");
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let stories =
+        ["late_report", "conflict", "reversal_across_a_report", "payment_before_its_loan"];
+    for name in ["curve", "market", "agencies"] {
+        let file = golden.join(stories[0]).join("reference").join(format!("{name}.csv"));
+        let reference = read_reference(name, &file).expect("it fits");
+        batch.post(name, &reference.batch).expect("it is heard");
+    }
+    batch.round().expect("a round");
+    for (at, story) in stories.iter().enumerate() {
+        let file = golden.join(story).join("intake.jsonl");
+        let text = std::fs::read_to_string(file).expect("the story is there");
+        for line in text.lines() {
+            // Loans of different stories are different loans.
+            let line = line.replace("LN1", &format!("LN{at}1"));
+            let message = Outgoing {
+                subject: "intake.-.file.0".into(),
+                payload: line.into_bytes().into(),
+                ..Outgoing::default()
+            };
+            batch.publish(message, story, 1).expect("it is read");
+        }
+        batch.settle().expect("it settles");
+    }
+    batch.until(20_600).expect("days pass");
+    batch
+}
+
+/// A stage with empty memories that commits nothing.
+fn idle(shape: &'static Shape) -> Group {
+    let rules = Rules { shards: SHARDS, ..Rules::default() };
+    let stage = compile(shape, &shipped(), &rules).expect("it compiles");
+    let owner = Owner { name: "test".into(), nonce: 1 };
+    let mut group = Group::new(stage, Decoder::default(), owner, Packing::Plain);
+    let shards = if shape.funnel { 1 } else { SHARDS };
+    for number in 0..shards {
+        group.memories.open(&group.stage, number);
+        group.take(number, quiet());
+    }
+    group
+}
+
+fn quiet() -> Shard {
+    let cursor = Cursor { seq: u64::MAX, ..Cursor::default() };
+    Shard { cursor, cursor_seq: 0, read: 0, said: BTreeMap::new() }
+}
+
+fn messages(batch: &Batch, group: &Group) -> Vec<Message> {
+    let (filters, _) = group.reads();
+    let limit = ReadLimit { messages: usize::MAX, bytes: usize::MAX };
+    let read = async {
+        let log = batch.log();
+        let mut reader = log.read(group.stage.shape.reads, &filters, 0).await.expect("it reads");
+        reader.next(limit, Duration::ZERO).await.expect("it answers")
+    };
+    futures::executor::block_on(read)
+}
+
+fn said(group: &Group) -> Vec<(u32, BTreeMap<String, u64>)> {
+    group.shards.iter().map(|(number, shard)| (*number, shard.said.clone())).collect()
+}
+
+fn remembering() -> Vec<&'static Shape> {
+    ["register", "book", "clear", "close"].iter().filter_map(|name| stages::shape(name)).collect()
+}
+
+#[test]
+fn a_stream_may_be_cut_into_steps_anywhere() {
+    let batch = worked();
+    for shape in remembering() {
+        let mut whole = idle(shape);
+        let log = messages(&batch, &whole);
+        assert!(log.len() > 3, "{} has something to read", shape.name);
+        let parts: Vec<Vec<Message>> = whole.cut(&log).into_iter().map(<[_]>::to_vec).collect();
+        for part in &parts {
+            whole.step(part).expect("it steps");
+        }
+        assert!(said(&whole).iter().any(|(_, one)| !one.is_empty()), "{} speaks", shape.name);
+        let mut single = idle(shape);
+        for message in &log {
+            single.step(std::slice::from_ref(message)).expect("it steps");
+        }
+        assert_eq!(said(&whole), said(&single), "{} cut message by message", shape.name);
+    }
+}
+
+#[test]
+fn a_shard_wakes_from_a_snapshot_as_it_was() {
+    let batch = worked();
+    for shape in remembering() {
+        let mut whole = idle(shape);
+        let log = messages(&batch, &whole);
+        let middle = log.len() / 2;
+        let mut woken = idle(shape);
+        for (at, message) in log.iter().enumerate() {
+            whole.step(std::slice::from_ref(message)).expect("it steps");
+            if at + 1 == middle {
+                for number in whole.shards.keys().copied().collect::<Vec<_>>() {
+                    let (_, bytes) = snapshot::encode(&whole, number).expect("it is held");
+                    let back = snapshot::decode("test", &bytes).expect("it verifies");
+                    for (name, rows) in &back.references {
+                        woken.stage.refer(name, rows);
+                    }
+                    woken.memories.load(&woken.stage, number, back.tables).expect("it loads");
+                    let shard = woken.shards.get_mut(&number).expect("it is taken");
+                    (shard.read, shard.said) = (back.header.seq, back.header.said);
+                }
+            }
+        }
+        for message in &log {
+            woken.step(std::slice::from_ref(message)).expect("it steps");
+        }
+        assert_eq!(said(&whole), said(&woken), "{} woken in the middle", shape.name);
+    }
+}
+
+#[test]
+fn a_snapshot_with_a_flipped_byte_is_not_taken() {
+    let batch = worked();
+    let shape = stages::shape("book").expect("there is a book");
+    let mut group = idle(shape);
+    for message in messages(&batch, &group) {
+        group.step(std::slice::from_ref(&message)).expect("it steps");
+    }
+    let (_, bytes) = snapshot::encode(&group, 0).expect("it is held");
+    for at in (0..bytes.len()).step_by(bytes.len() / 50 + 1) {
+        let mut flipped = bytes.to_vec();
+        flipped[at] ^= 0x10;
+        let read = snapshot::decode("test", &flipped.into());
+        let same = read.is_ok_and(|one| one.header.seq == group.shards[&0].read);
+        // A flip within the header's own digits may leave a header that reads, never other rows.
+        assert!(!same || at < 12 + 1_024, "byte {at} of {}", bytes.len());
+        let cut = snapshot::decode("test", &bytes.slice(..at));
+        assert!(cut.is_err(), "cut at {at}");
+    }
+}
+
+#[test]
+fn the_same_files_give_the_same_bytes() {
+    let dump = |batch: &Batch| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let format = recoup::serve::relations::Format::Csv;
+        batch.relations.write(folder.path(), format).expect("it writes");
+        let mut files = BTreeMap::new();
+        for entry in std::fs::read_dir(folder.path()).expect("it lists") {
+            let path = entry.expect("an entry").path();
+            let bytes = std::fs::read(&path).expect("it reads");
+            files.insert(path.file_name().map(ToOwned::to_owned), bytes);
+        }
+        files
+    };
+    assert_eq!(dump(&worked()), dump(&worked()));
+}

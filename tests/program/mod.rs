@@ -1,0 +1,155 @@
+//! The SQL program: what is wrong with it is said well, and what a user changes takes effect.
+
+use recoup::batch::Batch;
+use recoup::decoder::Decoder;
+use recoup::log::Outgoing;
+use recoup::post::parse_reference;
+use recoup_operators::Rules;
+use recoup_sql::{Dialect, Source, shipped};
+
+const REPORT: &str = r#"{"event_id":"e1","event_type":"loan.delinquent","event_time":"2026-03-01T00:00:04Z","lender_id":"L1","loan_id":"LN1","borrower_id":"B1","product":"cash","province":"44","principal":"1000.00","interest":"0.00","penalty":"0.00","fee":"0.00","currency":"CNY","days_past_due":47,"score":600,"contactable":true}"#;
+
+/// The shipped program with one text put in place of another.
+fn changed(from: &str, to: &str) -> Vec<Source> {
+    let mut sources = shipped();
+    let place = sources.iter_mut().find(|source| source.text.contains(from));
+    let place = place.unwrap_or_else(|| panic!("no file has {from:?}"));
+    place.text = place.text.replacen(from, to, 1);
+    sources
+}
+
+#[test]
+fn the_shipped_program_compiles() {
+    assert_eq!(recoup_sql::compile::check(&shipped(), &Rules::default()), vec![]);
+}
+
+#[test]
+fn a_mistake_names_file_line_column_text_and_hint() {
+    // What is changed, into what; then file, line, what is said and what is hinted.
+    let table = [
+        (
+            "i.balance * c.recovery_rate",
+            "i.balanse * c.recovery_rate",
+            "40_reprice.sql",
+            "balanse",
+            "",
+        ),
+        ("FROM stamped\nWHERE", "FROM stampd\nWHERE", "30_account.sql", "stampd", ""),
+        ("account('letters')", "acount('letters')", "30_account.sql", "no verb acount", "account"),
+        ("dispatch('priced')", "dispatch('prised')", "50_dispatch.sql", "prised", "priced"),
+        (
+            "dispatch('priced', 'demand')",
+            "dispatch('priced', 'demands')",
+            "50_dispatch.sql",
+            "does not say demands",
+            "demand",
+        ),
+        (
+            "INSERT INTO book.ledger",
+            "INSERT INTO loans.ledger",
+            "60_settle.sql",
+            "writes book",
+            "book.ledger",
+        ),
+        (
+            "CREATE VIEW held AS",
+            "CREATE VIEW priced AS",
+            "50_dispatch.sql",
+            "already a relation priced",
+            "another name",
+        ),
+        (
+            "END\n        - c.handling_cost",
+            "EN\n        - c.handling_cost",
+            "40_reprice.sql",
+            "",
+            "semicolon",
+        ),
+        ("i.score,\n", "", "40_reprice.sql", "needs the column score", "score"),
+    ];
+    for (from, to, file, what, hint) in table {
+        let found = recoup_sql::compile::check(&changed(from, to), &Rules::default());
+        let mistake = found.first().unwrap_or_else(|| panic!("{to:?} is not noticed"));
+        let shown = mistake.to_string();
+        let place =
+            if mistake.what.contains("needs the column") { "50_dispatch.sql" } else { file };
+        assert_eq!(mistake.file, place, "{shown}");
+        assert!(mistake.line > 0 && mistake.column > 0, "{shown}");
+        assert!(mistake.what.contains(what), "{shown}");
+        assert!(mistake.hint.contains(hint) && !mistake.hint.is_empty(), "{shown}");
+        assert!(!mistake.text.is_empty(), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_no_function_of_its_arguments_is_refused() {
+    for (function, hint) in [
+        ("now()", "time is a column"),
+        ("CURRENT_DATE", "time is a column"),
+        ("random()", "hash of the fact"),
+        ("uuid()", "hash of the fact"),
+    ] {
+        let to = format!("i.contactable,\n    CAST({function} AS VARCHAR) AS told,");
+        let found = recoup_sql::compile::check(&changed("i.contactable,", &to), &Rules::default());
+        let mistake = found.first().unwrap_or_else(|| panic!("{function} is let through"));
+        assert!(mistake.what.contains("another answer each time"), "{mistake}");
+        assert!(mistake.hint.contains(hint), "{mistake}");
+        assert_eq!(mistake.file, "40_reprice.sql");
+    }
+}
+
+/// The price of the one loan, under a program.
+fn price(sources: &[Source]) -> (String, usize) {
+    let rules = Rules { shards: 2, ..Rules::default() };
+    let mut batch = Batch::open(&rules, sources, Decoder::default()).expect("it compiles");
+    let curve = "product,bucket,recovery_rate,handling_cost\ncash,31-60,0.5000,10.00\n";
+    let market = "province,product,idx\n44,cash,1.0000\n";
+    for (name, text) in [("curve", curve), ("market", market)] {
+        let reference = parse_reference(name, name, text.as_bytes()).expect("it fits");
+        batch.post(name, &reference.batch).expect("it is heard");
+    }
+    let message = Outgoing {
+        subject: "intake.-.file.0".into(),
+        payload: REPORT.as_bytes().to_vec().into(),
+        ..Outgoing::default()
+    };
+    batch.publish(message, "one.jsonl", 1).expect("it is read");
+    batch.settle().expect("it settles");
+    let prices = batch.relations.snapshot("prices").expect("there are prices");
+    let rows = prices.batches().next().expect("there is one");
+    let column = rows.column_by_name("price").expect("it has a price");
+    let shown = datafusion::arrow::util::display::array_value_to_string(column, 0);
+    let refused = batch.relations.snapshot("refused").map_or(0, |all| all.rows());
+    (shown.expect("it shows"), refused)
+}
+
+#[test]
+fn a_user_changes_one_statement_without_touching_rust() {
+    assert_eq!(price(&shipped()), ("490.00".into(), 0));
+    let halved = changed("i.balance * c.recovery_rate * i.idx", "i.balance * 0.25 * i.idx");
+    assert_eq!(price(&halved), ("240.00".into(), 0));
+}
+
+#[test]
+fn a_row_that_cannot_be_computed_has_no_price_and_is_refused_alone() {
+    let broken = changed("i.balance * c.recovery_rate * i.idx", "i.balance / (i.score - 600)");
+    let (price, refused) = price(&broken);
+    assert_eq!((price.as_str(), refused > 0), ("", true));
+}
+
+#[test]
+fn a_dialect_names_what_it_does_not_know() {
+    let source = |text: &str| Source { name: "bank.sql".into(), text: text.into() };
+    let dialect =
+        Dialect::compile(&source("SELECT acct AS loan_id, \"Bill\" AS principal FROM raw"));
+    assert_eq!(dialect.ok().map(|one| one.columns), Some(vec!["Bill".into(), "acct".into()]));
+    for (text, what) in [
+        ("SELECT acct AS loan FROM raw", "loan is no column of the canonical record"),
+        ("SELECT acct AS loan_id FROM row", "row"),
+        ("DROP TABLE raw", "one SELECT"),
+        ("SELECT now() AS event_time FROM raw", "another answer"),
+    ] {
+        let mistake = Dialect::compile(&source(text)).err().unwrap_or_else(|| panic!("{text}"));
+        assert!(mistake.to_string().contains(what), "{mistake}");
+    }
+}

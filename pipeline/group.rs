@@ -35,7 +35,7 @@ pub struct Shard {
     pub cursor_seq: u64,
     /// How far memory has read; behind `cursor.seq` while replaying.
     pub read: u64,
-    /// Running digests of what was said, by relation.
+    /// Running digests of what was said, by relation and shard addressed.
     pub said: BTreeMap<String, u64>,
 }
 
@@ -211,7 +211,7 @@ impl Group {
         let shape = self.stage.shape;
         let Some(shard) = self.shards.get_mut(&number) else { return Ok(None) };
         for one in &said {
-            let state = shard.said.entry(one.relation.clone()).or_default();
+            let state = shard.said.entry(format!("{}.{}", one.relation, one.to)).or_default();
             *state = digest(&one.rows, *state);
         }
         shard.read = message.seq;

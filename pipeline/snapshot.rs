@@ -32,7 +32,7 @@ pub struct Header {
     pub seq: u64,
     /// When the input stream was created; another creation is another stream.
     pub input_created: i64,
-    /// Running digests of what was said, by relation.
+    /// Running digests of what was said, by relation and shard addressed.
     pub said: BTreeMap<String, u64>,
     pub program: u64,
     /// Bytes of each table, by operator; the last group is the reference tables.

@@ -5,7 +5,7 @@ use crate::core::{NOBODY, Place, Table};
 use crate::envelope::{Problem, envelope};
 use crate::market::{KINDS, Market};
 use crate::pool::Pool;
-use crate::solve::{Effort, solve};
+use crate::solve::{Effort, solve_amid};
 use crate::work::{problem, sketch, value_of};
 
 pub const EFFORT: Effort = Effort { evaluations_max: 3_000, gap_enough: 2e-5 };
@@ -13,11 +13,7 @@ pub const EFFORT: Effort = Effort { evaluations_max: 3_000, gap_enough: 2e-5 };
 /// Bid prices of the next round for whoever waits, from those of the last.
 pub fn next_bids(problem: &Problem, last: &[i64]) -> Vec<i64> {
     let start: Vec<f64> = last.iter().map(|bid| *bid as f64).collect();
-    let mut slack = problem.clone();
-    for capacity in &mut slack.capacity {
-        *capacity += 0.02;
-    }
-    whole_cents(&slack, &solve(&slack, &start, EFFORT).bids)
+    whole_cents(problem, &solve_amid(problem, &start, EFFORT).bids)
 }
 
 /// What each shard asks of each desk: count by desk and shard.

@@ -251,3 +251,37 @@ fn the_certificate_is_a_bound() {
         }
     }
 }
+
+/// Bytes that this process has in memory.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split(' ').nth(1).and_then(|word| word.parse::<usize>().ok());
+    pages.unwrap_or(0) * 4_096
+}
+
+/// A figure, not a check: `cargo test -p recoup-operators open_cases -- --ignored --nocapture`.
+#[test]
+#[ignore]
+fn memory_of_a_million_open_cases() {
+    for case in [crate::rules::Case::Borrower, crate::rules::Case::Loan] {
+        let rules = Rules { shards: 1, case, ..Rules::default() };
+        let mut shard = Dispatch::new(&rules, 0);
+        let mut list = vec![desk("A", "0.5", "0.2", 500), desk("B", "0.6", "0.3", 700)];
+        list[0].capacity = Some(10);
+        shard.hear("desks", &desks(&list));
+        shard.step(&super::world::everyone(crate::facts::priced(), "desks", 0, 0, 0));
+        let before = resident();
+        for part in 0..100_u64 {
+            let rows: Vec<(u64, Row)> = (0..10_000)
+                .map(|number| {
+                    let number = part * 10_000 + number;
+                    let (loan, borrower) = (format!("LN{number:010}"), format!("B{number:09}"));
+                    (number, report(&loan, &borrower, 90_000 + number as i64 % 1_000))
+                })
+                .collect();
+            shard.step(&priced(&rows, 0));
+        }
+        let resident = (resident() - before) / 1_000_000;
+        println!("{case:?}: {} bytes a case, {resident} resident", shard.size() / 1_000_000);
+    }
+}

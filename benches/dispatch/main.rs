@@ -70,7 +70,8 @@ const EFFORT: Effort = Effort { evaluations_max: 3_000, gap_enough: 2e-5 };
 
 fn clear(count: usize, desks: usize) {
     println!(
-        "| capacity | sketch s | solve s | evaluations | own gap | decide M/s | reached | gap | first come |"
+        "| capacity | sketch s | solve s | evaluations | own gap | decide M/s | reached | gap | \
+         first come |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for shape in SHAPES {
@@ -96,7 +97,8 @@ fn row(count: usize, desks: usize, shape: Shape) {
     let bound = exact_bound(&market, &bids, &kinds, &prices);
     let (_, fcfs) = first_come(&market, &kinds, &prices);
     println!(
-        "| {} | {sketched:.2} | {seconds:.2} | {} | {:.1e} | {decided:.1} | {:.4} % | {:.1e} | {:.2} % |",
+        "| {} | {sketched:.2} | {seconds:.2} | {} | {:.1e} | {decided:.1} | {:.4} % | {:.1e} | \
+         {:.2} % |",
         shape.name,
         solved.evaluations,
         solved.gap(),

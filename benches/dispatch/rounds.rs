@@ -105,6 +105,11 @@ pub fn sharded(
         let value = value_of(market, kinds, prices, &desks);
         reached.push((value, waiting.iter().map(Vec::len).sum::<usize>() as f64));
     }
+    check_limits(market, &desks);
+    reached
+}
+
+fn check_limits(market: &Market, desks: &[u16]) {
     let mut open = vec![0; market.capacity.len()];
     for desk in desks.iter().filter(|desk| **desk != NOBODY) {
         open[usize::from(*desk)] += 1;
@@ -112,7 +117,6 @@ pub fn sharded(
     for (open, capacity) in open.iter().zip(&market.capacity) {
         assert!(open <= capacity, "no desk is above its capacity");
     }
-    reached
 }
 
 /// A day: cases come one by one, prices move, one in a hundred is recalled, a round each minute.

@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p recoup-operators --bench intake [-- RECORDS]` prints nanoseconds a record for
 //! decode, normalize and register over seeded canonical JSON: nine reports of ten, some 340 bytes
-//! each, one payment; three of a hundred are repeats, one of a hundred is malformed. Time is that of
-//! the processor, and of each verb the best of several passes counts, for the machine is shared.
+//! each, one payment; three of a hundred are repeats, one of a hundred is malformed. Time is the
+//! processor's, and of each verb the best of several passes counts, for the machine is shared.
 
 use std::fmt::Write;
 use std::time::Duration;

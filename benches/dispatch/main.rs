@@ -57,11 +57,12 @@ fn main() {
             let text = std::io::read_to_string(std::io::stdin()).unwrap_or_default();
             check::check(&text);
         }
+        "export" => export(number(1, 20_000), number(2, 60)),
         "shards" => shards(number(1, 1_000_000), number(2, 300), number(3, 64)),
         "warm" => warm(number(1, 1_000_000), number(2, 300)),
         "size" => size(number(1, 300)),
         "day" => day(number(1, 1_000_000), number(2, 300)),
-        _ => println!("clear [cases] [desks]"),
+        _ => println!("clear | trace | shards | warm | day | export [cases] [desks], size, check"),
     }
 }
 
@@ -69,7 +70,8 @@ const EFFORT: Effort = Effort { evaluations_max: 3_000, gap_enough: 2e-5 };
 
 fn clear(count: usize, desks: usize) {
     println!(
-        "| capacity | sketch s | solve s | evaluations | own gap | decide M/s | reached | gap | first come |"
+        "| capacity | sketch s | solve s | evaluations | own gap | decide M/s | reached | gap | \
+         first come |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for shape in SHAPES {
@@ -95,7 +97,8 @@ fn row(count: usize, desks: usize, shape: Shape) {
     let bound = exact_bound(&market, &bids, &kinds, &prices);
     let (_, fcfs) = first_come(&market, &kinds, &prices);
     println!(
-        "| {} | {sketched:.2} | {seconds:.2} | {} | {:.1e} | {decided:.1} | {:.4} % | {:.1e} | {:.2} % |",
+        "| {} | {sketched:.2} | {seconds:.2} | {} | {:.1e} | {decided:.1} | {:.4} % | {:.1e} | \
+         {:.2} % |",
         shape.name,
         solved.evaluations,
         solved.gap(),
@@ -234,5 +237,31 @@ fn day(count: usize, desks: usize) {
             100.0 * blind,
             100.0 * first / bound
         );
+    }
+}
+
+/// Writes an instance as other solvers read it: desks and cases, capacities, then cases with
+/// their values at each desk that may take them, and what we reach.
+fn export(count: usize, desks: usize) {
+    let market = market::market(count, desks, SHAPES[0], 1);
+    let (kinds, prices) = market::cases(count, 1);
+    let clock = Clock::start();
+    let problem = problem(&market, &sketch(&kinds, &prices));
+    let bids = whole_cents(&problem, &solve::solve(&problem, &vec![0.0; desks], EFFORT).bids);
+    let (desks_of, value) = decide(&market, &bids, &kinds, &prices);
+    let seconds = clock.seconds();
+    let reached = value(&market, &desks_of);
+    let bound = exact_bound(&market, &bids, &kinds, &prices);
+    println!("{desks} {count} {reached} {bound} {seconds}");
+    let words: Vec<String> = market.capacity.iter().map(|there| there.to_string()).collect();
+    println!("{}", words.join(" "));
+    for (kind, price) in kinds.iter().zip(&prices) {
+        let worth = |line: &core::Line| {
+            let value = i128::from(*price) * i128::from(line.slope);
+            let value = value / i128::from(market::SCALE) - i128::from(line.cost);
+            (value > 0).then(|| format!("{}:{value}", line.desk))
+        };
+        let words: Vec<String> = market.lines[*kind as usize].iter().filter_map(worth).collect();
+        println!("{}", words.join(" "));
     }
 }

@@ -5,7 +5,7 @@ use crate::core::{NOBODY, Place, Table};
 use crate::envelope::{Problem, envelope};
 use crate::market::{KINDS, Market};
 use crate::pool::Pool;
-use crate::solve::{Effort, solve};
+use crate::solve::{Effort, solve_amid};
 use crate::work::{problem, sketch, value_of};
 
 pub const EFFORT: Effort = Effort { evaluations_max: 3_000, gap_enough: 2e-5 };
@@ -13,11 +13,7 @@ pub const EFFORT: Effort = Effort { evaluations_max: 3_000, gap_enough: 2e-5 };
 /// Bid prices of the next round for whoever waits, from those of the last.
 pub fn next_bids(problem: &Problem, last: &[i64]) -> Vec<i64> {
     let start: Vec<f64> = last.iter().map(|bid| *bid as f64).collect();
-    let mut slack = problem.clone();
-    for capacity in &mut slack.capacity {
-        *capacity += 0.02;
-    }
-    whole_cents(&slack, &solve(&slack, &start, EFFORT).bids)
+    whole_cents(problem, &solve_amid(problem, &start, EFFORT).bids)
 }
 
 /// What each shard asks of each desk: count by desk and shard.
@@ -109,6 +105,11 @@ pub fn sharded(
         let value = value_of(market, kinds, prices, &desks);
         reached.push((value, waiting.iter().map(Vec::len).sum::<usize>() as f64));
     }
+    check_limits(market, &desks);
+    reached
+}
+
+fn check_limits(market: &Market, desks: &[u16]) {
     let mut open = vec![0; market.capacity.len()];
     for desk in desks.iter().filter(|desk| **desk != NOBODY) {
         open[usize::from(*desk)] += 1;
@@ -116,7 +117,6 @@ pub fn sharded(
     for (open, capacity) in open.iter().zip(&market.capacity) {
         assert!(open <= capacity, "no desk is above its capacity");
     }
-    reached
 }
 
 /// A day: cases come one by one, prices move, one in a hundred is recalled, a round each minute.

@@ -8,12 +8,10 @@ use super::cents::whole_cents;
 use super::demand;
 use super::pool::Pool;
 use super::says::{Quota, Report};
-use super::solve::{Effort, solve};
+use super::solve::{Effort, solve_amid};
 
 /// How long a round may search: enough for a cold start on the largest market we know.
 const EFFORT: Effort = Effort { evaluations_max: 600, gap_enough: 2e-6 };
-/// A sliver of a case: where a whole stretch of prices would do, the search ends at its cheap end.
-const SLACK: f64 = 0.02;
 /// Rounds whose certificates may still change.
 const ROUNDS_KEPT: usize = 4;
 
@@ -26,11 +24,11 @@ impl Clear {
         let limits: Vec<f64> = self
             .desks
             .iter()
-            .map(|pool| pool.available().map_or(f64::INFINITY, |left| left as f64 + SLACK))
+            .map(|pool| pool.available().map_or(f64::INFINITY, |left| left as f64))
             .collect();
         let round = demand::round(&self.market, &self.demand, self.day, limits);
         let start: Vec<f64> = self.desks.iter().map(|pool| pool.bid as f64).collect();
-        let solved = solve(&round.problem, &start, EFFORT);
+        let solved = solve_amid(&round.problem, &start, EFFORT);
         let mut bids = Vec::with_capacity(solved.bids.len());
         let cents = whole_cents(&round.problem, &solved.bids);
         for (pool, bid) in self.desks.iter_mut().zip(cents) {

@@ -6,6 +6,7 @@ use crate::dispatch::market::{Market, SCALE};
 use crate::dispatch::{admits, sketch};
 
 use super::envelope::{Class, Line, Prices, Problem, envelope};
+use super::solve::FEW;
 
 /// One kind of waiting case in one shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,9 +110,6 @@ fn lines(
     list.into_iter().unzip()
 }
 
-/// Up to so many waiting cases are dealt for one by one.
-const FEW: f64 = 20_000.0;
-
 /// A bin of waiting cases in one shard, and what they lose by the second best desk.
 struct Bin {
     loss: f64,
@@ -131,8 +129,7 @@ impl Round<'_> {
             amounts: vec![vec![0.0; shards]; desks],
             quotas: vec![vec![0.0; shards]; quotas],
         };
-        let waiting: f64 = self.problem.classes.iter().map(|class| class.prices.total.0).sum();
-        if waiting <= FEW {
+        if self.problem.cases() <= FEW {
             self.ask_each(bids, shards, &mut asked);
         } else {
             self.ask_all(bids, shards, &mut asked);
@@ -161,13 +158,7 @@ impl Round<'_> {
             let place = |bin: &Bin| (bin.shard, bin.class);
             b.loss.total_cmp(&a.loss).then(place(a).cmp(&place(b)))
         });
-        // The sliver that the solver was given is no case.
-        let mut left: Vec<f64> = self
-            .problem
-            .capacity
-            .iter()
-            .map(|there| if *there < 9e15 { (*there as i64) as f64 } else { *there })
-            .collect();
+        let mut left = self.problem.capacity.clone();
         for bin in &bins {
             let mut count = bin.count;
             for (_, line) in self.nets(bin.class, bin.price, bids) {

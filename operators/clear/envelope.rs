@@ -172,6 +172,11 @@ pub struct Answer {
 }
 
 impl Problem {
+    /// How many cases wait.
+    pub fn cases(&self) -> f64 {
+        self.classes.iter().map(|class| class.prices.total.0).sum()
+    }
+
     /// The same market over smooth prices.
     pub fn smooth(&self, merged: usize) -> Problem {
         let class = |class: &Class| Class {

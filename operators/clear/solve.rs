@@ -32,6 +32,31 @@ pub struct Effort {
     pub gap_enough: f64,
 }
 
+/// Markets of up to so many cases are solved and dealt with an eye on each.
+pub const FEW: f64 = 20_000.0;
+/// A sliver of a case.
+const SLIVER: f64 = 0.02;
+
+/// Solves a market. Where few cases wait, whole stretches of prices are equally good, and at
+/// their ends some case is as good here as there: a sliver of capacity more and less finds both
+/// ends, and the middle is far from either.
+pub fn solve_amid(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
+    if problem.cases() > FEW {
+        return solve(problem, start, effort);
+    }
+    let with = |sliver: f64| {
+        let capacity = problem.capacity.iter().map(|there| (there + sliver).max(0.0)).collect();
+        Problem { classes: problem.classes.clone(), capacity }
+    };
+    let low = solve(&with(SLIVER), start, effort);
+    let mut high = solve(&with(-SLIVER), &low.bids, effort);
+    for (bid, low) in high.bids.iter_mut().zip(&low.bids) {
+        *bid = (*bid + low) * 0.5;
+    }
+    high.evaluations += low.evaluations;
+    high
+}
+
 /// A warm start within this gap is near.
 const CLOSE: f64 = 0.05;
 
@@ -71,8 +96,7 @@ fn descend(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
     let mut now = Answer::default();
     problem.ask(&bids, &mut now);
     let mut evaluations = 1;
-    let cases: f64 = problem.classes.iter().map(|class| class.prices.total.0).sum();
-    let scale = now.bound / cases.max(1.0);
+    let scale = now.bound / problem.cases().max(1.0);
     let mut damping = 0.1;
     let mut trial = Answer::default();
     let mut step = Step::new(desks);

@@ -103,7 +103,7 @@ impl Dispatch {
 
     /// Room at a desk and in its lender's quota. A case that moves between desks of one agency
     /// needs no new place in the quota.
-    fn room(&self, candidate: &Candidate, amount: i64, leaving: Option<u16>) -> Room {
+    pub fn room(&self, candidate: &Candidate, amount: i64, leaving: Option<u16>) -> Room {
         let desk = self.desks[usize::from(candidate.desk)].room(amount);
         let agency = |desk: u16| &self.market.desks[usize::from(desk)].agency;
         let stays = leaving.is_some_and(|left| agency(left) == agency(candidate.desk));

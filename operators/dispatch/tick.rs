@@ -8,7 +8,7 @@ use super::cases::{IN_LINE, NEVER, NO_DESK, NONE, RECALLING, Status};
 use super::choose::cost;
 use super::columns::{Numbers, Texts, Truths, cents};
 use super::says::Place;
-use super::shares::{Grant, Share};
+use super::shares::{Grant, Room, Share};
 
 /// Microseconds of a day.
 pub const DAY: i64 = 86_400_000_000;
@@ -256,7 +256,10 @@ impl Dispatch {
         });
         let mut order: Vec<(i128, u32)> = Vec::with_capacity(line.len());
         for (number, case) in line.iter().enumerate() {
-            let ranked = self.candidates(*case, day);
+            let amount = self.amount(*case);
+            let mut ranked = self.candidates(*case, day);
+            // Whoever is full has no say in who goes first.
+            ranked.retain(|candidate| self.room(candidate, amount, None) != Room::Full);
             let net = |at: usize| ranked.get(at).map_or(0, |candidate| candidate.net.max(0));
             order.push((net(1) - net(0), number as u32));
         }

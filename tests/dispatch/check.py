@@ -54,7 +54,8 @@ def degenerate_markets(dice):
         yield [0, 0, 0], same
         yield [cases] * 3, same
         yield [1, 1, 1], [(1_000, [None] * 3)] * cases
-        yield [2, 0, 1], [(dice.randint(1, 200), [equal, (500_000, 10), None]) for _ in range(cases)]
+        pair = [equal, (500_000, 10), None]
+        yield [2, 0, 1], [(dice.randint(1, 200), pair) for _ in range(cases)]
         yield [1, 1, 1], [(10**9, [equal] * 3)] + [(500, [equal] * 3)] * cases
         yield [1] * 3, [(100, [equal, (1_000_000, 100), (999_999, 99)])] * cases
         yield [3], [(price, [(1_000_000, 0)]) for price in range(1, cases + 1)]

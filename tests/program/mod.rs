@@ -7,7 +7,12 @@ use recoup::post::parse_reference;
 use recoup_operators::Rules;
 use recoup_sql::{Dialect, Source, shipped};
 
-const REPORT: &str = r#"{"event_id":"e1","event_type":"loan.delinquent","event_time":"2026-03-01T00:00:04Z","lender_id":"L1","loan_id":"LN1","borrower_id":"B1","product":"cash","province":"44","principal":"1000.00","interest":"0.00","penalty":"0.00","fee":"0.00","currency":"CNY","days_past_due":47,"score":600,"contactable":true}"#;
+const REPORT: &str = concat!(
+    r#"{"event_id":"e1","event_type":"loan.delinquent","event_time":"2026-03-01T00:00:04Z","#,
+    r#""lender_id":"L1","loan_id":"LN1","borrower_id":"B1","product":"cash","province":"44","#,
+    r#""principal":"1000.00","interest":"0.00","penalty":"0.00","fee":"0.00","#,
+    r#""currency":"CNY","days_past_due":47,"score":600,"contactable":true}"#,
+);
 
 /// The shipped program with one text put in place of another.
 fn changed(from: &str, to: &str) -> Vec<Source> {

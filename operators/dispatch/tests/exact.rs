@@ -1,8 +1,7 @@
 //! The decision over columns against a plain look at every desk, and whole markets against an
 //! exhaustive search.
 
-use super::rows::{TestDesk, desk, desks, report};
-use super::world::{Dice, World};
+use super::world::{Dice, TestDesk, World, desk, desks, report};
 use crate::Rules;
 use crate::dispatch::core::{Line, NOBODY, Place, Table};
 use crate::dispatch::market::SCALE;

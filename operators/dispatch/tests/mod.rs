@@ -1,7 +1,7 @@
 //! Dispatch by its outcomes: who holds what, and what was said of it.
 
 mod exact;
+mod feed;
 mod limits;
-mod rows;
 mod stories;
 mod world;

@@ -1,7 +1,6 @@
 //! Single stories, one rule each.
 
-use super::rows::{DAY, Row, contracts, desk, desks, report};
-use super::world::World;
+use super::world::{DAY, Row, World, contracts, desk, desks, report};
 use crate::Rules;
 use crate::dispatch::columns::{Numbers, Texts};
 use arrow::datatypes::Decimal128Type;
@@ -10,14 +9,14 @@ fn one() -> Rules {
     Rules { shards: 1, ..Rules::default() }
 }
 
-fn world(list: &[super::rows::TestDesk]) -> World {
+fn world(list: &[super::world::TestDesk]) -> World {
     let mut world = World::new(one());
     world.tell("desks", &desks(list));
     world
 }
 
 /// The worked example: 1,000 owed; A is worth 88.00, B 97.50, the bot 59.50.
-fn example() -> Vec<super::rows::TestDesk> {
+fn example() -> Vec<super::world::TestDesk> {
     vec![desk("A", "0.12", "0.25", 200), desk("B", "0.15", "0.35", 0), desk("bot", "0.06", "0", 50)]
 }
 
@@ -99,71 +98,6 @@ fn a_case_goes_to_one_desk_that_may_take_all_of_it() {
     world.tell("desks", &desks(&list));
     world.send(vec![report("l3", "b1", 50_000)]);
     assert_eq!(world.seen["l3"].status, "waiting");
-}
-
-/// One borrower's loan in another province, which desk B may not take.
-fn apart(list: &mut [super::rows::TestDesk]) -> Row {
-    list[1].provinces = "44".into();
-    Row { province: "11".into(), ..report("l2", "b1", 100_000) }
-}
-
-#[test]
-fn a_case_does_not_leave_a_desk_that_may_now_take_all_of_it() {
-    let mut list = example();
-    let other = apart(&mut list);
-    let mut world = world(&list);
-    world.send(vec![report("l1", "b1", 100_000), other.clone()]);
-    assert_eq!(world.seen["l1"].desk, "B");
-    assert_eq!(world.seen["l2"].status, "waiting");
-    // At B both are worth 195.00, at A 176.00; what is at B alone is worth 97.50.
-    world.send(vec![Row { province: "44".into(), ..other }]);
-    assert_eq!((world.seen["l1"].desk.as_str(), world.seen["l1"].placement), ("B", 1));
-    assert_eq!((world.seen["l2"].desk.as_str(), world.seen["l2"].placement), ("B", 1));
-    assert_eq!(world.open()["B"], 1);
-}
-
-#[test]
-fn a_waiting_loan_takes_its_case_along_where_all_of_it_may_go() {
-    let mut list = example();
-    let other = apart(&mut list);
-    let mut world = world(&list);
-    world.send(vec![report("l1", "b1", 100_000), other.clone(), Row { days: 48, ..other }]);
-    assert_eq!((world.seen["l1"].desk.as_str(), world.seen["l1"].placement), ("A", 2));
-    assert_eq!(world.seen["l2"].desk, "A");
-    assert_eq!(world.open().len(), 1);
-}
-
-#[test]
-fn a_case_is_not_split_when_one_of_its_loans_loses_its_price() {
-    let mut world = world(&example());
-    let (first, second) = (report("l1", "b1", 100_000), report("l2", "b1", 50_000));
-    world.send(vec![first.clone(), second.clone()]);
-    world.send(vec![Row { price: None, ..second.clone() }]);
-    let mut list = example();
-    list[0].cost = -100_000;
-    world.tell("desks", &desks(&list));
-    world.send(vec![first]);
-    assert_eq!((world.seen["l1"].desk.as_str(), world.seen["l2"].desk.as_str()), ("B", "B"));
-    assert_eq!(world.open().len(), 1);
-    // With its price back the case is decided again.
-    world.send(vec![Row { kind: "touched", ..second }]);
-    assert_eq!((world.seen["l1"].desk.as_str(), world.seen["l2"].desk.as_str()), ("A", "A"));
-    assert_eq!(world.open().len(), 1);
-}
-
-#[test]
-fn a_waiting_loan_that_loses_its_price_is_unpriced() {
-    let mut list = example();
-    let other = apart(&mut list);
-    list[0].provinces = "none".into();
-    list[2].provinces = "none".into();
-    let mut world = world(&list);
-    world.send(vec![report("l1", "b1", 100_000), other.clone()]);
-    assert_eq!(world.seen["l2"].status, "waiting");
-    world.send(vec![Row { price: None, ..other.clone() }]);
-    assert_eq!(world.seen["l2"].status, "unpriced");
-    world.send(vec![other]);
-    assert_eq!(world.seen["l2"].status, "waiting");
 }
 
 #[test]

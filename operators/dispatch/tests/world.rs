@@ -14,7 +14,9 @@ use crate::dispatch::columns::{Numbers, Texts};
 use crate::facts::{self, shard};
 use crate::{Operator, Rules};
 
-use super::rows::{DAY, Row, everyone, filled, priced, texts, ticks};
+pub use super::feed::{
+    DAY, Row, TestDesk, contracts, desk, desks, everyone, filled, priced, report, texts, ticks,
+};
 
 /// What stands in `placements` of one loan, as an outside reader sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Desks, contracts, reports and ticks as tests write them, and as operators read them.
+//! What tests feed to operators: desks, contracts, loans and ticks as batches.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

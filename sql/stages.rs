@@ -103,8 +103,11 @@ pub const STAGES: &[Shape] = &[
     },
 ];
 
+/// The columns of a relation.
+pub type Columns = fn() -> SchemaRef;
+
 /// Reference tables that SQL may join, with their columns.
-pub const REFERENCES: &[(&str, fn() -> SchemaRef)] = &[
+pub const REFERENCES: &[(&str, Columns)] = &[
     ("curve", facts::curve),
     ("market", facts::market),
     ("agencies", facts::agencies),

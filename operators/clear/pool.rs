@@ -135,7 +135,7 @@ impl Pool {
         for shard in 0..shards {
             let part =
                 if total > left as f64 { asked[shard] / total * left as f64 } else { asked[shard] };
-            let part = (part.max(0.0).min(9e18) as i64).min(rest);
+            let part = (part.clamp(0.0, 9e18) as i64).min(rest);
             let part = if total <= left as f64 { part.saturating_add(1).min(rest) } else { part };
             rest -= part;
             shares[shard] = shares[shard].saturating_add(part);

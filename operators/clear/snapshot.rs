@@ -180,8 +180,7 @@ impl Clear {
                     report.silent = text.text(row).into();
                 }
                 "note" => {
-                    self.reports.entry(round).or_insert_with(Report::default).note =
-                        text.text(row).into();
+                    self.reports.entry(round).or_default().note = text.text(row).into();
                 }
                 _ => return None,
             }

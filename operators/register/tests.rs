@@ -137,7 +137,8 @@ fn of_two_that_differ_the_greater_digest_wins() {
     let first = payment("p1", "A", "", "1.00");
     let second = payment("p1", "A", "", "2.00").replace("03-02", "03-03");
     let known = report("e1", "A", "L1", "B1", "10.00");
-    let digest = |line: &String| at(&given(&[line.clone()]), "digest", 0).parse::<u64>().unwrap();
+    let digest =
+        |line: &String| at(&given(std::slice::from_ref(line)), "digest", 0).parse::<u64>().unwrap();
     let (less, more) = match digest(&first) < digest(&second) {
         true => (first, second),
         false => (second, first),

@@ -64,7 +64,7 @@ impl Auditor {
 fn run(seed: u64, shards: u32) {
     let mut dice = Dice(seed);
     let mut world = World::new(Rules { shards, ..Rules::default() });
-    let mut list = market(&mut dice, seed % 2 == 0);
+    let mut list = market(&mut dice, seed.is_multiple_of(2));
     world.tell("desks", &desks(&list));
     let mut auditor = Auditor { most: BTreeMap::new() };
     let mut late: Vec<(usize, arrow::array::RecordBatch)> = Vec::new();

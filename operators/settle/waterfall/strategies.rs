@@ -83,8 +83,11 @@ pub fn by_standing(standing: Standing) -> Strategy {
 pub struct Advanced {
     pub sweep: Sweep,
     /// Kind of transaction, its rules and where its early money goes; `DEFAULT` is the fallback.
-    pub rules: Vec<(String, Vec<(Timing, Component)>, Future)>,
+    pub rules: Vec<KindRules>,
 }
+
+/// A kind of transaction, its rules in order, and where its early money goes.
+pub type KindRules = (String, Vec<(Timing, Component)>, Future);
 
 impl Advanced {
     /// The usual order: past due, due, in advance; penalty, fee, interest, principal in each.

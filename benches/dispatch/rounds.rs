@@ -61,21 +61,19 @@ pub fn sharded(
             }
         }
         let there = |pool: &Pool| pool.available().unwrap_or(0);
-        let now =
-            Market { lines: market.lines.clone(), capacity: pools.iter().map(there).collect() };
+        let capacity = pools.iter().map(there).collect();
+        let now = Market { lines: market.lines.clone(), capacity };
         let pick = |list: &Vec<usize>| -> (Vec<u32>, Vec<i64>) {
             list.iter().map(|case| (kinds[*case], prices[*case])).unzip()
         };
         let all: Vec<usize> = waiting.concat();
         let (k, p) = pick(&all);
         bids = next_bids(&problem(&now, &sketch(&k, &p)), &bids);
-        let by_shard: Vec<Problem> = waiting
-            .iter()
-            .map(|list| {
-                let (k, p) = pick(list);
-                problem(&now, &sketch(&k, &p))
-            })
-            .collect();
+        let asks = |list| {
+            let (k, p) = pick(list);
+            problem(&now, &sketch(&k, &p))
+        };
+        let by_shard: Vec<Problem> = waiting.iter().map(asks).collect();
         let asking: Vec<f64> = bids
             .iter()
             .zip(&now.capacity)
@@ -87,20 +85,18 @@ pub fn sharded(
                 left[shard][desk] += share;
             }
         }
-        for shard in 0..shards {
+        for (waiting, left) in waiting.iter_mut().zip(&mut left) {
             let places = (0..bids.len()).map(|desk| Place {
                 bid: bids[desk],
-                left: left[shard][desk],
+                left: left[desk],
                 later: pools[desk].left() > 0,
             });
             let mut table = Table::new(&market.lines, places.collect(), 0);
-            waiting[shard].retain(|case| {
+            waiting.retain(|case| {
                 desks[*case] = table.one(kinds[*case] as usize, prices[*case]);
                 desks[*case] == NOBODY
             });
-            for (desk, place) in table.places.iter().enumerate() {
-                left[shard][desk] = place.left;
-            }
+            *left = table.places.iter().map(|place| place.left).collect();
         }
         let value = value_of(market, kinds, prices, &desks);
         reached.push((value, waiting.iter().map(Vec::len).sum::<usize>() as f64));

@@ -4,6 +4,9 @@
 //! thread's own time on a core, so that other work on the machine does not count:
 //! `cargo bench -p recoup-operators --bench settle`. `LOANS=100000` sets the size.
 
+// A bench measures time.
+#![allow(clippy::disallowed_methods)]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -14,7 +14,6 @@ use crate::dispatch::says::batch;
 
 use super::demand::Sketch;
 use super::pool::{Pool, Said};
-use super::says::Report;
 use super::{Clear, list};
 
 fn table(columns: Vec<(&str, DataType, ArrayRef)>) -> RecordBatch {

@@ -1,4 +1,4 @@
-"""Checks what `recoup demo --once --json` printed (standard input) against the data's own totals."""
+"""Checks what `recoup demo --once --json` printed, on standard input, against the data's totals."""
 
 import json
 import sys

@@ -34,7 +34,7 @@ fn the_latest_placement_counts_and_reads_as_promised() {
     let noon = 1_772_366_404_000_000;
     relations
         .apply("placements", &placements(&[("A", "", None, noon), ("B", "X", Some(-5), noon)]));
-    relations.apply("placements", &placements(&[("A", "Y", Some(1_234_50), noon + 500_000)]));
+    relations.apply("placements", &placements(&[("A", "Y", Some(123_450), noon + 500_000)]));
     let dir = tempfile::tempdir().unwrap();
     relations.write(dir.path(), Format::Csv).unwrap();
     let text = fs::read_to_string(dir.path().join("placements.csv")).unwrap();

@@ -4,6 +4,9 @@
 //! an independent model that knows nothing of arrival. `SEED=8841 cargo test -p recoup-operators
 //! --test settle` repeats one run; `HISTORIES=100000` makes it longer.
 
+// A test says what it expects, and stops where that fails.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::disallowed_methods)]
+
 mod flow;
 mod lendingclub;
 mod naive;

@@ -170,7 +170,7 @@ fn room(report: &mut Report, broker: &Facts) {
     let used = broker.storage_used.saturating_mul(100) / most;
     let severity = if used >= 95 { Severity::Unsafe } else { Severity::Warning };
     let found = format!("{used} % of the broker's store is used");
-    let mend = "give it more disk, or run `recoup trim`; a full stream stops everything";
+    let mend = "give it more disk; a full stream stops everything";
     report.hold(used < 80, (severity, "space", found, mend), &format!("{used} % used"));
 }
 

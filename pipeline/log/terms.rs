@@ -114,7 +114,7 @@ impl Refusal {
             // Not enough storage: of the account, of the server, of the stream.
             10002 | 10023 | 10028 | 10047 | 10077 => unfit(
                 format!("the broker has no room for stream {stream:?}: {said}"),
-                "add storage or raise the limit; `recoup trim` removes what nobody needs",
+                "add storage or raise the limit",
             ),
             10039 | 10076 => unfit(
                 "JetStream is not enabled for this account".to_owned(),

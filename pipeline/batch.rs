@@ -231,12 +231,6 @@ impl Batch {
     pub fn log(&self) -> &MemoryLog {
         &self.log
     }
-
-    /// Bytes of memory that each stage holds.
-    pub fn sizes(&self) -> Vec<(&'static str, usize)> {
-        let sizes = self.stages.iter().map(|(g, _)| (g.stage.shape.name, g.memories.size()));
-        sizes.collect()
-    }
 }
 
 const DAY_MICROS: i64 = 86_400_000_000;

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::cursor::{self, Cursor};
 use crate::group::{Group, Shard};
-use crate::log::{Log, LogError, Outgoing};
+use crate::log::{Log, LogError};
 use crate::snapshot::Snapshots;
 
 /// Over how many subjects the intake of a lender is dealt: as many workers can normalize at once.
@@ -27,29 +27,11 @@ pub fn shards_of(shape: &Shape, shards: u32, intake_workers: u32) -> u32 {
     }
 }
 
-/// Writes the first cursor of every shard of a stage that has none.
+/// Writes the first cursor of every shard of a stage, if it has none yet.
 pub async fn init(log: &dyn Log, shape: &Shape, shards: u32) -> Result<(), LogError> {
-    let input = log.state(shape.reads).await?;
-    for shard in 0..shards {
-        let subject = cursor::subject(shape.writes, shape.name, shard);
-        if log.last(shape.writes, &subject).await?.is_some() {
-            continue;
-        }
-        let first = Cursor {
-            stage: shape.name.into(),
-            shard,
-            input_created: input.created,
-            ..Cursor::default()
-        };
-        let payload = first.encode();
-        let message = Outgoing { subject, payload, expects: Some(0), ..Outgoing::default() };
-        match log.commit(shape.writes, &[message]).await {
-            // Another `init` was faster; it wrote the same.
-            Ok(_) | Err(LogError::Fenced { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+    let input_created = log.state(shape.reads).await?.created;
+    let first = Cursor { stage: shape.name.into(), input_created, ..Cursor::default() };
+    cursor::begin(log, shape.writes, &first, shards).await
 }
 
 /// Takes a shard with an empty memory: it replays from the beginning of its input, or, where the

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-pub use reference::{agencies, contracts, curve, desks, market};
+pub use reference::{agencies, contracts, curve, desks, exclusions, market};
 
 /// Seven buckets of days past due; the index is what memories keep.
 pub const BUCKETS: [&str; 7] = ["0", "1-30", "31-60", "61-90", "91-180", "181-360", "361+"];
@@ -39,6 +39,9 @@ pub fn shard(key: &str, shards: u32) -> u32 {
 pub const MONEY: DataType = DataType::Decimal128(18, 2);
 /// Commission and other rates, 6 digits.
 pub const RATE: DataType = DataType::Decimal128(9, 6);
+
+/// Bid prices of capacity, to a hundredth of a cent: near-parallel desks differ by less than one.
+pub const BID: DataType = DataType::Decimal128(18, 4);
 
 /// The type of an instant: microseconds UTC.
 pub fn instant() -> DataType {
@@ -284,10 +287,12 @@ pub fn placements() -> SchemaRef {
         ("placement", UInt32),
         ("commission_rate", RATE),
         // why: the bid price of the desk, the next best desk and its value, and who was full
-        ("bid_price", MONEY),
+        ("bid_price", BID),
         ("second_desk_id", Utf8),
         ("second_value", MONEY),
         ("full_desks", Utf8),
+        // why it waits, where it does
+        ("reason", Utf8),
     ]);
     schema(columns)
 }

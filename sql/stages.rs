@@ -68,7 +68,16 @@ pub const STAGES: &[Shape] = &[
         writes: "book",
         main: "letters",
         takes: facts::letters,
-        hears: &["curve", "market", "agencies", "desks", "contracts", "ticks", "quotas"],
+        hears: &[
+            "curve",
+            "market",
+            "agencies",
+            "desks",
+            "contracts",
+            "exclusions",
+            "ticks",
+            "quotas",
+        ],
         funnel: false,
         echoes: &["agencies", "desks", "contracts"],
         to_all: false,
@@ -113,6 +122,7 @@ pub const REFERENCES: &[(&str, Columns)] = &[
     ("agencies", facts::agencies),
     ("desks", facts::desks),
     ("contracts", facts::contracts),
+    ("exclusions", facts::exclusions),
 ];
 
 /// The stage of a name.

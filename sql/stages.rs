@@ -68,7 +68,19 @@ pub const STAGES: &[Shape] = &[
         writes: "book",
         main: "letters",
         takes: facts::letters,
-        hears: &["curve", "market", "agencies", "desks", "contracts", "ticks", "quotas"],
+        hears: &[
+            "curve",
+            "market",
+            "agencies",
+            "desks",
+            "contracts",
+            "waterfalls",
+            "authorities",
+            "calendars",
+            "pauses",
+            "ticks",
+            "quotas",
+        ],
         funnel: false,
         echoes: &["agencies", "desks", "contracts"],
         to_all: false,
@@ -113,6 +125,10 @@ pub const REFERENCES: &[(&str, Columns)] = &[
     ("agencies", facts::agencies),
     ("desks", facts::desks),
     ("contracts", facts::contracts),
+    ("waterfalls", facts::waterfalls),
+    ("authorities", facts::authorities),
+    ("calendars", facts::calendars),
+    ("pauses", facts::pauses),
 ];
 
 /// The stage of a name.

@@ -166,9 +166,15 @@ impl Register {
         let to_shard = shard(facts.loan_id(row), self.rules.shards);
         let stamp = Stamp { to_shard, borrower: None, lender: None, replaces_at: None };
         // The shard that holds suspended money remembers no copies: the lesser one leaves first.
-        if let Some(lesser) = self.pendings.keep(loan, place, facts.suspended(row)) {
+        if let Some(lesser) = self.pendings.keep(loan, place, facts.suspended(row))
+            && facts::is_money(lesser.kind())
+        {
             let from = said.letters.keep(&lesser);
             said.letters.push(Letter { from, cause: row, kind: Some("released"), stamp });
+        }
+        // A waiver or a fee waits for its loan too, but there is nothing to put into suspense.
+        if !facts::is_money(facts.kind(row)) {
+            return;
         }
         said.letters.push(Letter {
             from: From::Fact(row),
@@ -185,7 +191,9 @@ impl Register {
             let lender = movement.lender();
             let stamp = Stamp { to_shard, borrower: None, lender: None, replaces_at: None };
             let from = said.letters.keep(&movement);
-            said.letters.push(Letter { from, cause: row, kind: Some("released"), stamp });
+            if facts::is_money(movement.kind()) {
+                said.letters.push(Letter { from, cause: row, kind: Some("released"), stamp });
+            }
             let copy = movement.copy;
             if self.loans.foreign(loan, lender) {
                 said.refused.push_copy(facts, row, lender, &copy, FOREIGN);
@@ -231,7 +239,7 @@ impl Operator for Register {
         for row in 0..rows {
             match facts.kind(row) {
                 "report" => self.report(&facts, row, &mut said),
-                "payment" | "reversal" => self.movement(&facts, row, &mut said),
+                kind if facts::is_movement(kind) => self.movement(&facts, row, &mut said),
                 _ => {
                     let stamp = Stamp { to_shard: self.shard, ..Stamp::default() };
                     said.letters.push(Letter {

@@ -50,12 +50,16 @@ fn the_latest_placement_counts_and_reads_as_promised() {
 #[test]
 fn every_promised_relation_is_written_even_without_rows() {
     let columns = [
-        ("ledger", "entry_id,loan_id,lender_id,agency_id,account,amount,currency,booked_on,cause"),
+        (
+            "ledger",
+            "entry_id,loan_id,lender_id,agency_id,account,amount,currency,booked_on,cause,contract,\
+             rule",
+        ),
         (
             "loans",
             "loan_id,lender_id,borrower_id,product,province,principal,interest,penalty,fee,\
              balance,days_past_due,bucket,origination_date,due_date,phone_masked,score,\
-             contactable,event_id,event_time,currency",
+             contactable,event_id,event_time,currency,delinquent_days",
         ),
         ("prices", "loan_id,lender_id,product,province,bucket,balance,price,currency"),
         ("refused", "lender_id,reason,source,raw"),

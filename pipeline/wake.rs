@@ -14,6 +14,7 @@ use crate::cursor::{self, Cursor};
 use crate::group::{Group, Shard};
 use crate::log::{Log, LogError};
 use crate::snapshot::Snapshots;
+use crate::trim;
 
 /// Over how many subjects the intake of a lender is dealt: as many workers can normalize at once.
 pub const INTAKE_SUBJECTS: u32 = 4;
@@ -63,6 +64,7 @@ pub async fn wake(
             None => vec![],
         };
         let read = group.shards.get(number).map_or(0, |shard| shard.read);
+        trim::check(log, group.stage.shape, *number, read).await?;
         if oldest.as_ref().is_none_or(|(seq, _)| read < *seq) {
             oldest = Some((read, references));
         }

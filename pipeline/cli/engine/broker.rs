@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use recoup_sql::stages::STAGES;
 
+use super::roles::stopped;
 use crate::cli::Failure;
 use crate::doctor::STREAMS;
 use crate::log::Log;
@@ -12,6 +13,7 @@ use crate::log::broker::{Access, Login};
 use crate::log::jetstream::JetStreamLog;
 use crate::serve;
 use crate::settings::Settings;
+use crate::trim;
 use crate::wake;
 
 pub async fn connect(settings: &Settings) -> Result<JetStreamLog, Failure> {
@@ -39,6 +41,7 @@ pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
     for stream in STREAMS {
         log.create(stream).await?;
     }
+    trim::begin(log).await?;
     for shape in STAGES {
         let shards = wake::shards_of(shape, settings.shards.count, wake::INTAKE_SUBJECTS);
         wake::init(log, shape, shards).await?;
@@ -46,7 +49,7 @@ pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The reading room, until its log is lost.
+/// The reading room, until it is told to stop or its log is lost.
 pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     let listen = settings.serve.listen.parse().map_err(|_| {
         Failure::Settings(format!("serve.listen {} is no address", settings.serve.listen))
@@ -57,5 +60,8 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
         ..serve::Options::default()
     };
     let log: Arc<dyn Log> = Arc::new(connect(settings).await?);
-    serve::serve(log, options).await.map_err(Failure::failed)
+    tokio::select! {
+        ended = serve::serve(log, options) => ended.map_err(Failure::failed),
+        () = stopped() => Ok(()),
+    }
 }

@@ -72,7 +72,8 @@ async fn follow(args: &TapArgs, log: &dyn Log) -> Result<(), Failure> {
 fn rows(args: &TapArgs, message: &Message) -> Result<String, Failure> {
     let batches = match rows::decode(&message.payload) {
         // The intake may hold Arrow too, and that is as personal as any other bytes of it.
-        Ok(batches) if args.stream != "intake" || args.raw => batches,
+        // Text reads as Arrow that has not come yet: no batches.
+        Ok(batches) if !batches.is_empty() && (args.stream != "intake" || args.raw) => batches,
         _ => return Ok(bytes(args, message)),
     };
     let mut out = String::new();

@@ -7,8 +7,10 @@ use super::{Failure, block_on, engine, show};
 use crate::settings::Settings;
 use crate::trim::Cut;
 
-/// Remove what was read for good: normalized intake, and facts behind every shard's snapshots.
-/// Cursors, refused rows and what left the program stay. What is removed cannot be replayed
+/// Remove what was read for good, and cannot be replayed then
+///
+/// That is: records of the intake that are normalized, and facts behind every shard's verified
+/// snapshots. Cursors, reference tables, refused rows and what left the program stay.
 #[derive(Args)]
 #[command(after_help = "Example:\n  recoup trim --dry-run")]
 pub struct TrimArgs {

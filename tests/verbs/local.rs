@@ -189,8 +189,9 @@ fn completions_are_what_the_shell_takes() {
     // Sourced, then asked as bash asks: what may follow `recoup do`?
     let ask = "source recoup.bash && COMP_WORDS=(recoup do) COMP_CWORD=1 && \
         _recoup recoup do recoup && printf '%s\\n' \"${COMPREPLY[@]}\"";
-    let asked = Command::new("bash").args(["--norc", "-c", ask]).current_dir(folder.path());
-    let answer = said(&{ asked }.output().unwrap());
+    let mut bash = Command::new("bash");
+    let asked = bash.args(["--norc", "-c", ask]).current_dir(folder.path());
+    let answer = said(&asked.output().unwrap());
     assert_eq!(answer, "doctor\n");
     for shell in ["zsh", "fish"] {
         let script = said(&recoup(folder.path(), &[], &["completions", shell]));

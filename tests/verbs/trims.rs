@@ -92,6 +92,9 @@ fn trim_removes_what_was_read_for_good_and_all_goes_on() {
     assert!(gone(&place, &["trim", "--json"]).iter().all(|(_, messages)| *messages == 0));
     // A payment of an old loan meets its memory, and a new reader finds the whole record.
     reading.stop();
+    let room = place.folder.path().join(".recoup/snapshots/room");
+    assert!(room.is_dir(), "stopping keeps what was read");
+    std::fs::remove_dir_all(room).unwrap();
     let working = place.start(&["run"]);
     let _reading = place.start(&["serve"]);
     let file = place.file("later.jsonl", late.replace("q1", "r1") + "\n");

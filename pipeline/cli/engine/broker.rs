@@ -13,6 +13,7 @@ use crate::log::broker::{Access, Login};
 use crate::log::jetstream::JetStreamLog;
 use crate::serve;
 use crate::settings::Settings;
+use crate::snapshot::Snapshots;
 use crate::trim;
 use crate::wake;
 
@@ -57,11 +58,9 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     let options = serve::Options {
         listen,
         users_file: PathBuf::from(&settings.serve.users_file),
+        snapshots: Some(Snapshots::open(&settings.snapshots.url).map_err(Failure::Settings)?),
         ..serve::Options::default()
     };
     let log: Arc<dyn Log> = Arc::new(connect(settings).await?);
-    tokio::select! {
-        ended = serve::serve(log, options) => ended.map_err(Failure::failed),
-        () = stopped() => Ok(()),
-    }
+    serve::serve(log, options, stopped()).await.map_err(Failure::failed)
 }

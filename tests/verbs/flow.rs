@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::lender::{AGENCIES, CURVE, LOANS, MARKET, PAID, write};
+use super::lender::{AGENCIES, CURVE, LOANS, MARKET, NATIONAL_ID, PAID, PHONE, write};
 use super::{Place, lines, until};
 
 /// The same loan ids under several lenders are several loans.
@@ -70,6 +70,7 @@ fn the_same_month_in_every_format_is_the_same_relations() {
     assert_eq!(row, json!({ "balance": "141.57", "bucket": "1-30", "price": "51.51" }));
     a_new_curve_reprices_without_a_restart(&place);
     assert!(working.runs(), "nothing was started again");
+    nothing_personal_goes_further_in_clear(&place);
     status_tells_shards_owners_lag_and_refusals(&place);
     refused_rows_open_with_the_key(&place);
     tap_shows_rows_and_hides_the_intake(&place);
@@ -144,6 +145,27 @@ fn refused_rows_open_with_the_key(place: &Place) {
     assert!(closed.iter().all(|one| one["closed"].as_str().unwrap().contains("sealed under key")));
 }
 
+/// The phone numbers and ids of the month, nowhere but in the intake; the key, nowhere at all.
+fn nothing_personal_goes_further_in_clear(place: &Place) {
+    let raw = place.says(&["tap", "intake", "--after", "0", "--once", "--raw"]);
+    assert!(raw.contains(PHONE) && raw.contains(NATIONAL_ID), "they did come in");
+    let key = std::fs::read_to_string(place.folder.path().join(".recoup/key")).unwrap();
+    let clean = |what: &str, text: &str| {
+        assert!(!text.is_empty(), "{what}");
+        for secret in [PHONE, NATIONAL_ID, key.trim()] {
+            assert!(!text.contains(secret), "{what} shows {secret}");
+        }
+    };
+    for stream in ["reports", "loans", "book", "statements"] {
+        clean(stream, &place.says(&["tap", stream, "--after", "0", "--once", "--json"]));
+    }
+    for log in ["run.log", "serve.log"] {
+        clean(log, &std::fs::read_to_string(place.folder.path().join(log)).unwrap());
+    }
+    let shown = place.ask("SELECT phone_masked FROM loans WHERE loan_id = 'LN1' LIMIT 1").unwrap();
+    assert_eq!(shown[0]["phone_masked"], "139****0001");
+}
+
 fn tap_shows_rows_and_hides_the_intake(place: &Place) {
     let words = ["tap", "book", "--subject", "book.*.prices", "--after", "0", "--once", "--json"];
     let prices = lines(&place.says(&words));
@@ -192,6 +214,17 @@ fn a_lender_with_other_columns_has_a_dialect() {
     );
     post_all(&place);
     place.says(&["check"]);
+    let again = place.says(&["init"]);
+    assert!(again.contains("stays as it is") && again.contains("2 shards are ready"), "{again}");
+    // The number of shards is fixed: nobody works, or prepares, with another.
+    for (count, words) in [("1", "more shards than 1"), ("3", "fewer shards than 3")] {
+        let set = format!("shards.count={count}");
+        for verb in ["run", "init"] {
+            let (code, _, errors) = super::ended(&place.run(&[verb, "--set", &set]));
+            assert_eq!((code, errors.contains(words)), (5, true), "{verb} {count}: {errors}");
+        }
+    }
+    let _tapping = place.start(&["tap", "book", "--subject", "book.*.prices", "--json"]);
     let working = place.start(&["run"]);
     let _reading = place.start(&["serve"]);
     let file = place.file("cards.csv", "acct,holder,asof,bill,late\nC7,H1,2026-03-01,250.00,2\n");
@@ -210,5 +243,39 @@ fn a_lender_with_other_columns_has_a_dialect() {
     });
     let refused = place.run(&["sql", "DELETE FROM loans"]);
     assert_eq!(super::ended(&refused).0, 1);
+    a_lender_publishes_records_itself(&place);
+    // Who taps sees rows as they come.
+    until("rows of the tap", || {
+        let seen = std::fs::read_to_string(place.folder.path().join("tap.log")).ok()?;
+        ["C7", "S1", "S2", "S3"].iter().all(|loan| seen.contains(loan)).then_some(())
+    });
     working.stop();
+}
+
+/// One record a message, and loans and their money mixed in one.
+fn a_lender_publishes_records_itself(place: &Place) {
+    let report = |loan: &str| {
+        json!({ "event_id": format!("e{loan}"), "event_time": "2026-03-01T00:00:00Z",
+            "loan_id": loan, "borrower_id": format!("B{loan}"), "product": "cash",
+            "province": "44", "principal": "100.00", "interest": "0.00", "penalty": "0.00",
+            "fee": "0.00", "currency": "CNY", "days_past_due": 40 })
+        .to_string()
+    };
+    let payment = |loan: &str| {
+        json!({ "payment_id": format!("p{loan}"), "loan_id": loan, "kind": "payment",
+            "amount": "25.00", "paid_at": "2026-03-02T08:30:00Z" })
+        .to_string()
+    };
+    let mixed = [report("S2"), payment("S1"), report("S3"), payment("S3")].join("\n");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let client = async_nats::connect(format!("nats://127.0.0.1:{}", place.world.port)).await;
+        let context = async_nats::jetstream::new(client.unwrap());
+        for (n, text) in [(0, report("S1")), (3, mixed)] {
+            let sent = context.publish(format!("intake.SHOP.json.{n}"), text.into()).await;
+            sent.unwrap().await.unwrap();
+        }
+    });
+    let query = "SELECT sum(balance) FROM loans WHERE lender_id = 'SHOP'";
+    place.asks(query, &json!("250.00"));
 }

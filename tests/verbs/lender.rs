@@ -19,6 +19,9 @@ pub const AGENCIES: &str = "agency_id,unit_cost,commission_by_bucket,perf_by_buc
 
 pub const LOANS: usize = 60;
 pub const PAID: usize = 20;
+/// Of the second loan.
+pub const PHONE: &str = "13900000001";
+pub const NATIONAL_ID: &str = "440101199001010001";
 
 /// Reports of sixty loans, payments on every third, and one report without a usable amount.
 pub fn month() -> RecordBatch {
@@ -55,6 +58,7 @@ pub fn month() -> RecordBatch {
         ("currency", texts(&|row| only(report(row), "CNY".into()))),
         ("days_past_due", Arc::new(Int32Array::from_iter(days))),
         ("phone", texts(&|row| only(report(row), format!("139{:08}", row)))),
+        ("national_id", texts(&|row| only(report(row), format!("44010119900101{row:04}")))),
         ("score", Arc::new(Int32Array::from_iter(scores))),
         ("contactable", Arc::new(BooleanArray::from_iter(open))),
         ("payment_id", texts(&|row| only(!report(row), format!("p{row}")))),

@@ -59,6 +59,11 @@ fn a_user_changes_one_statement_without_touching_rust() {
     assert_eq!(price(folder.path(), &own), "240.00");
     let explained = said(&recoup(folder.path(), &[], &[&["explain", "book"][..], &own].concat()));
     assert!(explained.contains("0.25"), "{explained}");
+    price(folder.path(), &["--format", "parquet"]);
+    for name in ["loans", "prices", "placements", "ledger", "statements", "refused"] {
+        let file = fs::read(folder.path().join("out").join(format!("{name}.parquet"))).unwrap();
+        assert_eq!((&file[..4], &file[file.len() - 4..]), (&b"PAR1"[..], &b"PAR1"[..]), "{name}");
+    }
 }
 
 /// The worked example of the discounted price: 10,000.00 owed, six months, 25 % commission, 12.00 a

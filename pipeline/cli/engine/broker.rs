@@ -43,6 +43,7 @@ pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
         log.create(stream).await?;
     }
     trim::begin(log).await?;
+    wake::check_shards(log, settings.shards.count).await?;
     for shape in STAGES {
         let shards = wake::shards_of(shape, settings.shards.count, wake::INTAKE_SUBJECTS);
         wake::init(log, shape, shards).await?;

@@ -151,6 +151,12 @@ pub fn promised(stream: &str, relation: &str) -> Option<SchemaRef> {
     }
 }
 
+/// The full form of the price, which a setting puts in the place of the plain one.
+pub fn discounted() -> Source {
+    let text = include_str!("40_reprice.discounted.sql");
+    Source { name: "40_reprice.sql".into(), text: text.into() }
+}
+
 /// The program that ships with recoup.
 pub fn shipped() -> Vec<Source> {
     let files = [

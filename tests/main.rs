@@ -8,3 +8,4 @@ mod log;
 mod program;
 mod serve;
 mod tidy;
+mod verbs;

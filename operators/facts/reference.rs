@@ -5,7 +5,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::{MONEY, RATE, schema};
 
-/// `loans.all.curve`.
+/// `loans.all.curve`. The last four are for the discounted price: recovery month by month, what of
+/// it goes to who collects, what a month of work costs, and the discount rate of a month.
 pub fn curve() -> SchemaRef {
     schema(vec![
         ("version", Int64),
@@ -14,6 +15,9 @@ pub fn curve() -> SchemaRef {
         ("recovery_rate", DataType::Decimal128(9, 4)),
         ("handling_cost", MONEY),
         ("months", Utf8),
+        ("commission_rate", RATE),
+        ("servicing_cost", MONEY),
+        ("discount_rate", RATE),
     ])
 }
 

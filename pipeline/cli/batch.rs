@@ -10,7 +10,7 @@ use crate::settings::Settings;
 /// Run the program over files and write every relation; needs no broker
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  recoup batch --intake june.jsonl --reference reference \
-                        --out june --until 2026-06-30 --set dispatch.case=loan")]
+                        --out june --until 2026-06-30")]
 pub struct BatchArgs {
     /// Intake files, read in the order given
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]

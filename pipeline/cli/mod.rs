@@ -13,6 +13,7 @@ mod explain;
 mod init;
 mod load;
 mod post;
+mod refused;
 mod replay;
 mod run;
 mod serve;
@@ -22,6 +23,7 @@ mod status;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod up;
 
 use std::ffi::OsString;
@@ -68,7 +70,9 @@ enum Verb {
     Tap(tap::TapArgs),
     Status(status::StatusArgs),
     Replay(replay::ReplayArgs),
+    Refused(refused::RefusedArgs),
     Doctor(doctor::DoctorArgs),
+    Trim(trim::TrimArgs),
     Sql(sql::SqlArgs),
     Demo(demo::DemoArgs),
     Up(up::UpArgs),
@@ -172,7 +176,9 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Verb::Tap(args) => tap::execute(&args, &settings),
         Verb::Status(args) => status::execute(&args, &settings),
         Verb::Replay(args) => replay::execute(&args, &settings),
+        Verb::Refused(args) => refused::execute(&args, &settings),
         Verb::Doctor(args) => doctor::execute(&args, &settings),
+        Verb::Trim(args) => trim::execute(&args, &settings),
         Verb::Sql(args) => sql::execute(&args, &settings),
         Verb::Demo(args) => demo::execute(args, &settings),
         Verb::Up(args) => up::execute(args, &settings),

@@ -78,6 +78,7 @@ pub const STAGES: &[Shape] = &[
             "authorities",
             "calendars",
             "pauses",
+            "exclusions",
             "ticks",
             "quotas",
         ],
@@ -129,6 +130,7 @@ pub const REFERENCES: &[(&str, Columns)] = &[
     ("authorities", facts::authorities),
     ("calendars", facts::calendars),
     ("pauses", facts::pauses),
+    ("exclusions", facts::exclusions),
 ];
 
 /// The stage of a name.

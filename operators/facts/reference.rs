@@ -72,6 +72,24 @@ pub fn desks() -> SchemaRef {
     ])
 }
 
+/// `loans.all.exclusions`: who must not get which case. A rule names a loan, a borrower of a
+/// lender, or a lender; and a desk, or an agency with all of its desks.
+pub fn exclusions() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("exclusion_id", Utf8),
+        ("lender_id", Utf8),
+        ("borrower_id", Utf8),
+        ("loan_id", Utf8),
+        ("agency_id", Utf8),
+        ("desk_id", Utf8),
+        // complaint, conflict, order or other
+        ("reason", Utf8),
+        ("valid_from", Date32),
+        ("valid_to", Date32),
+    ])
+}
+
 /// `loans.all.contracts`. `discount` is a fraction off the agency's commission for this lender;
 /// `quota` the cases of this lender that the agency may hold at once.
 pub fn contracts() -> SchemaRef {

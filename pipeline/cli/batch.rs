@@ -15,7 +15,8 @@ pub struct BatchArgs {
     /// Intake files, read in the order given
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub intake: Vec<PathBuf>,
-    /// A folder with curve.csv, market.csv, agencies.csv, and desks.csv, contracts.csv
+    /// A folder with curve.csv, market.csv, agencies.csv, and desks.csv, contracts.csv,
+    /// exclusions.csv
     #[arg(long, value_name = "DIR")]
     pub reference: PathBuf,
     /// The folder to write to

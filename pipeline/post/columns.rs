@@ -205,4 +205,21 @@ pub const TABLES: &[Table] = &[
         key: &["lender_id", "product", "loan_id", "paused_on"],
         ordered: &[("paused_on", "resumed_on")],
     },
+    Table {
+        name: "exclusions",
+        schema: facts::exclusions,
+        columns: &[
+            must("exclusion_id", Kind::Text),
+            must("lender_id", Kind::Text),
+            may("borrower_id", Kind::Text),
+            may("loan_id", Kind::Text),
+            must("agency_id", Kind::Text),
+            may("desk_id", Kind::Text),
+            must("reason", Kind::OneOf(&["complaint", "conflict", "order", "other"])),
+            may("valid_from", Kind::Date),
+            may("valid_to", Kind::Date),
+        ],
+        key: &["exclusion_id"],
+        ordered: &[("valid_from", "valid_to")],
+    },
 ];

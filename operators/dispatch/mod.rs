@@ -20,6 +20,7 @@ mod cases;
 mod choose;
 pub mod columns;
 pub mod core;
+mod exits;
 pub mod facts;
 pub mod market;
 pub(crate) mod says;

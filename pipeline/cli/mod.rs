@@ -13,6 +13,7 @@ mod explain;
 mod init;
 mod load;
 mod post;
+mod reconcile;
 mod replay;
 mod run;
 mod serve;
@@ -38,7 +39,7 @@ const ABOUT: &str = "\
 A stream processor for loans that are past due.
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 a mistake in the program (SQL); 4 a mistake in the
-settings; 5 the broker is unfit or out of reach.";
+settings; 5 the broker is unfit or out of reach; 6 what was compared differs.";
 
 const EXAMPLE: &str = "Example:\n  recoup demo --once";
 
@@ -70,6 +71,7 @@ enum Verb {
     Replay(replay::ReplayArgs),
     Doctor(doctor::DoctorArgs),
     Sql(sql::SqlArgs),
+    Reconcile(reconcile::ReconcileArgs),
     Demo(demo::DemoArgs),
     Up(up::UpArgs),
     Serve(serve::ServeArgs),
@@ -91,6 +93,9 @@ pub enum Failure {
     /// 5: unfit or out of reach.
     #[error("{0}")]
     Broker(String),
+    /// 6: two sides were compared, and are not the same.
+    #[error("{0}")]
+    Differs(String),
 }
 
 impl Failure {
@@ -100,6 +105,7 @@ impl Failure {
             Failure::Program(_) => 3,
             Failure::Settings(_) => 4,
             Failure::Broker(_) => 5,
+            Failure::Differs(_) => 6,
         }
     }
 
@@ -174,6 +180,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Verb::Replay(args) => replay::execute(&args, &settings),
         Verb::Doctor(args) => doctor::execute(&args, &settings),
         Verb::Sql(args) => sql::execute(&args, &settings),
+        Verb::Reconcile(args) => reconcile::execute(&args, &settings),
         Verb::Demo(args) => demo::execute(args, &settings),
         Verb::Up(args) => up::execute(args, &settings),
         Verb::Serve(args) => serve::execute(args, &settings),

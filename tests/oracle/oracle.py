@@ -196,7 +196,7 @@ class Book:
 
 def statements(book):
     """Adds up what every movement books in the end, where its placement says."""
-    lines = defaultdict(lambda: [0] * 7)
+    lines = defaultdict(lambda: [0] * 10)
     for loan in book.loans.values():
         if not loan.known:
             continue
@@ -204,13 +204,19 @@ def statements(book):
         for id_, booked in loan.booked.items():
             movement = loan.movements[id_]
             origin = movement.reverses if movement.kind == "reversal" else id_
+            # Money leaves by the way it came.
+            by_agency = loan.movements[origin].channel == "agency"
             placement = loan.read_at[origin]
             agency = placement.desk.agency if placement else ""
             collected = sum(booked.parts[:4])
             commission = half_away(collected * placement.rate, SHARE) if placement else 0
+            held = sum(booked.parts) + booked.before_report if by_agency and agency else 0
+            gross = book.market.sends_all(loan.lender, agency, movement.at // DAY_MICROS)
+            due, invoiced = (held, commission) if gross else (held - commission, 0)
             key = (loan.lender, agency, day_text(movement.at), loan.newest().currency)
             line = lines[key]
-            for index, amount in enumerate((1, *booked.parts, commission)):
+            said = (1, *booked.parts, commission, held, due, invoiced)
+            for index, amount in enumerate(said):
                 line[index] += amount
     return lines
 
@@ -259,12 +265,27 @@ def placement_rows(book):
 
 def statement_rows(book):
     for key, line in statements(book).items():
-        count, penalty, fee, interest, principal, over, commission = line
-        collected = penalty + fee + interest + principal
-        amounts = (
-            collected, penalty, fee, interest, principal, over, commission, collected - commission
-        )
-        yield (*key, count, *(money(amount) for amount in amounts))
+        yield (*key, *statement_cells(line))
+
+
+def month_rows(book):
+    months = defaultdict(lambda: [0] * 10)
+    for (lender, agency, day, currency), line in statements(book).items():
+        month = months[(lender, agency, day[:7] + "-01", currency)]
+        for index, amount in enumerate(line):
+            month[index] += amount
+    for key, line in months.items():
+        yield (*key, *statement_cells(line))
+
+
+def statement_cells(line):
+    count, penalty, fee, interest, principal, over, commission, held, due, invoiced = line
+    collected = penalty + fee + interest + principal
+    amounts = (
+        collected, penalty, fee, interest, principal, over, commission, collected - commission,
+        held, due, invoiced,
+    )
+    return (count, *(money(amount) for amount in amounts))
 
 
 def suspense_rows(book):
@@ -286,7 +307,11 @@ RELATIONS = {
     ),
     "statements": (
         "lender_id,agency_id,day,currency,count,collected,penalty,fee,interest,principal,over,"
-        "commission,remittance", statement_rows,
+        "commission,remittance,held,due,invoiced", statement_rows,
+    ),
+    "statements_monthly": (
+        "lender_id,agency_id,month,currency,count,collected,penalty,fee,interest,principal,over,"
+        "commission,remittance,held,due,invoiced", month_rows,
     ),
     "refused": (
         "lender_id,reason,count",

@@ -4,13 +4,17 @@
 //! `seq` and `row` say where in the log a fact stands: the sequence of its message in the stream
 //! the stage reads, and the row in that message. `shard` is the shard of the stage that holds it.
 
+mod notices;
 mod reference;
+mod statements;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
+pub use notices::{NOTICES, is_notice};
 pub use reference::{agencies, contracts, curve, desks, market};
+pub use statements::{days, remittances, remitted, statements};
 
 /// Seven buckets of days past due; the index is what memories keep.
 pub const BUCKETS: [&str; 7] = ["0", "1-30", "31-60", "61-90", "91-180", "181-360", "361+"];
@@ -332,15 +336,14 @@ pub fn lines() -> SchemaRef {
     let mut columns = place();
     columns.push(("kind", Utf8));
     columns.extend(statement_columns());
-    schema(columns)
-}
-
-/// What close says: a statement line as it now stands; the newest row of a key counts.
-pub fn statements() -> SchemaRef {
-    let mut columns = place();
-    columns.extend(statement_columns());
-    columns.push(("remittance", MONEY));
-    columns.push(("closed", Boolean));
+    columns.extend([
+        // by how much what the agency holds for the lender changes
+        ("held", MONEY),
+        // VAT on the commission, owed to the agency with it
+        ("vat", MONEY),
+        // whether the agency sends all it holds and is paid its commission apart
+        ("gross", Boolean),
+    ]);
     schema(columns)
 }
 

@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{SchemaRef, UInt32Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::{LoadError, Operator};
 
-use crate::compile::{Act, Stage};
+use crate::compile::{Act, Stage, slot_name};
 use crate::narrow::{self, Guilty};
 use crate::stages::REFERENCES;
 
@@ -67,10 +67,17 @@ impl Memories {
         Ok(())
     }
 
-    /// Tells every operator of a shard a fact that all hear.
+    /// Tells every operator of a shard a fact that all hear; a tick also by the name of its kind,
+    /// `day` or `round`, for those who wait for one of them only.
     pub fn hear(&mut self, shard: u32, name: &str, rows: &RecordBatch) {
+        let kind = rows.column_by_name("kind").filter(|_| name == "ticks" && rows.num_rows() == 1);
+        let kind = kind.and_then(|column| column.as_string_opt::<i32>());
+        let kind = kind.filter(|kinds| kinds.is_valid(0)).map(|kinds| kinds.value(0));
         for operator in self.shards.get_mut(&shard).into_iter().flatten() {
             operator.hear(name, rows);
+            if let Some(kind) = kind {
+                operator.hear(kind, rows);
+            }
         }
     }
 
@@ -86,6 +93,11 @@ impl Stage {
         if let Some(slot) = self.slots.get(name) {
             slot.set(shaped(rows, slot.schema()));
         }
+    }
+
+    /// What a verb said in the last step; nothing where this stage does not run it.
+    pub fn said(&self, verb: &str, relation: &str) -> Option<RecordBatch> {
+        self.slots.get(&slot_name(verb, relation)).map(|slot| slot.get())
     }
 
     /// The reference tables as they stand.

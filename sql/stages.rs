@@ -68,9 +68,18 @@ pub const STAGES: &[Shape] = &[
         writes: "book",
         main: "letters",
         takes: facts::letters,
-        hears: &["curve", "market", "agencies", "desks", "contracts", "ticks", "quotas"],
+        hears: &[
+            "curve",
+            "market",
+            "agencies",
+            "desks",
+            "contracts",
+            "remittances",
+            "ticks",
+            "quotas",
+        ],
         funnel: false,
-        echoes: &["agencies", "desks", "contracts"],
+        echoes: &["agencies", "desks", "contracts", "remittances"],
         to_all: false,
         files: &["30_account.sql", "40_reprice.sql", "50_dispatch.sql", "60_settle.sql"],
         remembers: true,
@@ -94,7 +103,7 @@ pub const STAGES: &[Shape] = &[
         writes: "statements",
         main: "lines",
         takes: facts::lines,
-        hears: &["contracts", "ticked"],
+        hears: &["remittances", "ticked"],
         funnel: true,
         echoes: &[],
         to_all: false,
@@ -130,6 +139,9 @@ pub fn promised(stream: &str, relation: &str) -> Option<SchemaRef> {
         ("book", "lines") => Some(facts::lines()),
         ("book", "ticked") => Some(facts::ticked()),
         ("statements", "statements") => Some(facts::statements()),
+        ("statements", "days") => Some(facts::days()),
+        ("statements", "remitted") => Some(facts::remitted()),
+        (_, "ledger") => Some(facts::ledger()),
         (_, "refused") => Some(facts::refused()),
         _ => None,
     }
@@ -146,6 +158,7 @@ pub fn shipped() -> Vec<Source> {
         ("60_settle.sql", include_str!("60_settle.sql")),
         ("70_clear.sql", include_str!("70_clear.sql")),
         ("80_close.sql", include_str!("80_close.sql")),
+        ("90_answers.sql", include_str!("90_answers.sql")),
     ];
     files.map(|(name, text)| Source { name: name.into(), text: text.into() }).into()
 }

@@ -7,7 +7,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Builder, Decimal128Builder, Int64Builder, StringBuilder};
+use arrow::array::{
+    ArrayBuilder, ArrayRef, Date32Builder, Decimal128Builder, Int64Builder, StringBuilder,
+    new_null_array,
+};
+use arrow::datatypes::DataType;
 
 use crate::account::says::{Place, money, texts};
 
@@ -31,6 +35,13 @@ pub struct Posting<'a> {
     /// penalty + fee + interest + principal.
     pub collected: i128,
     pub commission: i128,
+}
+
+impl Posting<'_> {
+    /// Whether the agency took the money in.
+    fn by_agency(&self) -> bool {
+        self.channel == Some("agency") && !self.agency_id.is_empty()
+    }
 }
 
 /// Accounts that money goes to, in the order of [`Posting::money`].
@@ -104,8 +115,7 @@ impl Ledger {
         }
         self.name(posting);
         let total: i128 = posting.money.iter().sum();
-        let by_agency = posting.channel == Some("agency") && !posting.agency_id.is_empty();
-        let way = if by_agency { "agency_clearing" } else { "bank" };
+        let way = if posting.by_agency() { "agency_clearing" } else { "bank" };
         self.line(posting, &Entry { account: way, amount: total });
         for (account, amount) in CREDITS.into_iter().zip(posting.money) {
             self.line(posting, &Entry { account, amount: -amount });
@@ -203,6 +213,7 @@ pub struct Lines {
     count: Int64Builder,
     /// collected, penalty, fee, interest, principal, over, commission.
     money: [Decimal128Builder; 7],
+    held: Decimal128Builder,
 }
 
 impl Lines {
@@ -214,6 +225,7 @@ impl Lines {
             currency: texts(rows, 3),
             count: Int64Builder::with_capacity(rows),
             money: std::array::from_fn(|_| money(rows)),
+            held: money(rows),
         }
     }
 
@@ -236,6 +248,8 @@ impl Lines {
             column.append_value(part);
         }
         self.money[6].append_value(posting.commission);
+        let total = posting.money.iter().sum();
+        self.held.append_value(if posting.by_agency() { total } else { 0 });
     }
 
     pub fn finish(mut self) -> Vec<ArrayRef> {
@@ -245,6 +259,10 @@ impl Lines {
         columns.push(Arc::new(self.currency.finish()));
         columns.push(Arc::new(self.count.finish()));
         columns.extend(self.money.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
+        let rows = self.held.len();
+        columns.push(Arc::new(self.held.finish()));
+        columns.push(new_null_array(&crate::facts::MONEY, rows));
+        columns.push(new_null_array(&DataType::Boolean, rows));
         columns
     }
 }

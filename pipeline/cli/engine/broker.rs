@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use recoup_sql::answers::views;
 use recoup_sql::stages::STAGES;
 
+use super::program::failure;
 use crate::cli::Failure;
 use crate::doctor::STREAMS;
 use crate::log::Log;
 use crate::log::broker::{Access, Login};
 use crate::log::jetstream::JetStreamLog;
+use crate::program;
 use crate::serve;
 use crate::settings::Settings;
 use crate::wake;
@@ -51,8 +54,10 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     let listen = settings.serve.listen.parse().map_err(|_| {
         Failure::Settings(format!("serve.listen {} is no address", settings.serve.listen))
     })?;
+    let sources = program::sources(&settings.program).map_err(|one| failure(&[one]))?;
     let options = serve::Options {
         listen,
+        views: views(&sources).map_err(|one| failure(&[one]))?,
         users_file: PathBuf::from(&settings.serve.users_file),
         ..serve::Options::default()
     };

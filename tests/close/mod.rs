@@ -2,6 +2,7 @@
 
 mod exits;
 mod invariants;
+mod lendingclub;
 mod reconcile;
 mod story;
 

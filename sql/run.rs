@@ -67,17 +67,10 @@ impl Memories {
         Ok(())
     }
 
-    /// Tells every operator of a shard a fact that all hear; a tick also by the name of its kind,
-    /// `day` or `round`, for those who wait for one of them only.
+    /// Tells every operator of a shard a fact that all hear.
     pub fn hear(&mut self, shard: u32, name: &str, rows: &RecordBatch) {
-        let kind = rows.column_by_name("kind").filter(|_| name == "ticks" && rows.num_rows() == 1);
-        let kind = kind.and_then(|column| column.as_string_opt::<i32>());
-        let kind = kind.filter(|kinds| kinds.is_valid(0)).map(|kinds| kinds.value(0));
         for operator in self.shards.get_mut(&shard).into_iter().flatten() {
             operator.hear(name, rows);
-            if let Some(kind) = kind {
-                operator.hear(kind, rows);
-            }
         }
     }
 

@@ -75,6 +75,10 @@ pub const STAGES: &[Shape] = &[
             "desks",
             "contracts",
             "remittances",
+            "waterfalls",
+            "authorities",
+            "calendars",
+            "pauses",
             "ticks",
             "quotas",
         ],
@@ -122,6 +126,10 @@ pub const REFERENCES: &[(&str, Columns)] = &[
     ("agencies", facts::agencies),
     ("desks", facts::desks),
     ("contracts", facts::contracts),
+    ("waterfalls", facts::waterfalls),
+    ("authorities", facts::authorities),
+    ("calendars", facts::calendars),
+    ("pauses", facts::pauses),
 ];
 
 /// The stage of a name.

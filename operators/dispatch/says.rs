@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
+    ArrayRef, Decimal128Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, SchemaRef};
 
@@ -120,6 +120,8 @@ pub struct Placement<'a> {
     pub bid: Option<i64>,
     pub second: Option<(&'a str, i128)>,
     pub full: &'a str,
+    pub balance: i64,
+    pub days_past_due: i32,
 }
 
 /// Rows of `placements`.
@@ -133,6 +135,9 @@ pub struct Placements {
     commission: Decimal128Builder,
     bid: Decimal128Builder,
     second: Decimal128Builder,
+    at: TimestampMicrosecondBuilder,
+    balance: Decimal128Builder,
+    days_past_due: Int32Builder,
 }
 
 impl Placements {
@@ -147,6 +152,9 @@ impl Placements {
             commission: exact(RATE),
             bid: money(),
             second: money(),
+            at: instants(),
+            balance: money(),
+            days_past_due: Int32Builder::new(),
         }
     }
 
@@ -167,6 +175,9 @@ impl Placements {
         self.commission.append_option(row.commission.map(i128::from));
         self.bid.append_option(row.bid.map(i128::from));
         self.second.append_option(row.second.map(|second| second.1));
+        self.at.append_option(place.at);
+        self.balance.append_value(i128::from(row.balance));
+        self.days_past_due.append_value(row.days_past_due);
     }
 
     pub fn finish(&mut self) -> RecordBatch {
@@ -184,6 +195,9 @@ impl Placements {
         columns.push(second);
         columns.push(Arc::new(self.second.finish()));
         columns.push(full);
+        columns.push(Arc::new(self.at.finish()));
+        columns.push(Arc::new(self.balance.finish()));
+        columns.push(Arc::new(self.days_past_due.finish()));
         batch(crate::facts::placements(), columns)
     }
 }

@@ -6,6 +6,7 @@ use super::choose::{Candidate, cost};
 use super::market::SCALE;
 use super::says::{Place, Placement};
 use super::terms::Fixed;
+use crate::facts::{is_movement, takes_back};
 use crate::rules::{Case, LoanKey};
 
 /// A priced row about a loan, as dispatch reads it.
@@ -53,7 +54,7 @@ impl Dispatch {
             if self.cases.desk[case as usize] == NO_DESK {
                 self.decide(place, case);
             }
-        } else if status == Status::Paid && row.kind == "reversal" && self.resume(place, loan) {
+        } else if status == Status::Paid && takes_back(row.kind) && self.resume(place, loan) {
             // The placement goes on as if the money had never come.
         } else if !placed_at_desk {
             self.unplace(loan);
@@ -63,7 +64,7 @@ impl Dispatch {
                 // It may have lost its price.
                 self.unplace(loan);
             }
-            if !matches!(row.kind, "payment" | "reversal") {
+            if !is_movement(row.kind) {
                 self.consider_moving(place, case);
             }
         } else {
@@ -385,6 +386,8 @@ impl Dispatch {
             bid: placed.then(|| self.desks[usize::from(terms.desk)].bid),
             second: second.map(|(desk, value)| (name(desk), rounded(value))),
             full,
+            balance: self.loans.balance[row],
+            days_past_due: i32::from(self.loans.days[row]),
         };
         self.placements.add(place, &text);
     }

@@ -31,6 +31,9 @@ pub(super) mod column {
     pub(crate) const PAID_AT: usize = 22;
     pub(crate) const CHANNEL: usize = 23;
     pub(crate) const REVERSES: usize = 24;
+    pub(crate) const REASON: usize = 25;
+    pub(crate) const PAYER: usize = 26;
+    pub(crate) const AUTHORITY: usize = 27;
 }
 
 /// The columns before those of the dialect: shard, seq, row, lender, bad, raw.
@@ -161,14 +164,17 @@ impl<'a> Records<'a> {
         let amount = self.text(column::AMOUNT, row);
         let amount = amount.and_then(parse::money).ok_or("bad_decimal")?;
         let kind = self.text(column::KIND, row).ok_or("wrong_type")?;
+        let given = |column| self.text(column, row).is_some();
         match kind {
-            "payment" if amount <= 0 => return Err("wrong_sign"),
-            "reversal" if self.text(column::REVERSES, row).is_none() => {
+            "reversal" | "return" | "chargeback" if !given(column::REVERSES) => {
                 return Err("missing_reverses");
             }
-            "reversal" if amount >= 0 => return Err("wrong_sign"),
-            "payment" | "reversal" => {}
-            _ => return Err("wrong_type"),
+            "payoff" if !given(column::PAYER) => return Err("missing_payer"),
+            "waiver" if !given(column::AUTHORITY) => return Err("missing_authority"),
+            _ if !facts::is_movement(kind) => return Err("wrong_type"),
+            _ if facts::takes_back(kind) && amount >= 0 => return Err("wrong_sign"),
+            _ if !facts::takes_back(kind) && amount <= 0 => return Err("wrong_sign"),
+            _ => {}
         }
         let id = self.text(column::PAYMENT_ID, row).ok_or("missing_payment_id")?;
         let at = self.text(column::PAID_AT, row);

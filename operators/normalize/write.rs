@@ -116,6 +116,10 @@ impl<'a> Facts<'a> {
         }
         self.content.text(bytes(column::CHANNEL));
         self.content.text(bytes(column::REVERSES));
+        let grounds = [column::REASON, column::PAYER, column::AUTHORITY].map(bytes);
+        if movement && grounds.iter().any(|text| !text.is_empty()) {
+            grounds.into_iter().for_each(|text| self.content.text(text));
+        }
         self.digest.push(self.content.digest());
     }
 
@@ -229,6 +233,9 @@ impl<'a> Facts<'a> {
             Arc::new(self.amount.finish()),
             texts(column::CHANNEL),
             texts(column::REVERSES),
+            texts(column::REASON),
+            texts(column::PAYER),
+            texts(column::AUTHORITY),
             self.source.finish(),
         ]);
         let schema = facts::facts();

@@ -159,7 +159,7 @@ impl Register {
 
     /// Whether money was paid after its loan was closed: it waits until the loan is open again.
     fn comes_late(&self, loan: u32, kind: &str, at: i64) -> bool {
-        kind == "payment" && self.loans.closed(loan, at)
+        matches!(kind, "payment" | "payoff") && self.loans.closed(loan, at)
     }
 
     /// Whether a fact goes on, and the instant of the copy it replaces.
@@ -221,9 +221,15 @@ impl Register {
         let to_shard = shard(facts.loan_id(row), self.rules.shards);
         let stamp = Stamp { to_shard, borrower: None, lender: None, replaces_at: None };
         // The shard that holds suspended money remembers no copies: the lesser one leaves first.
-        if let Some(lesser) = lesser {
+        if let Some(lesser) = lesser
+            && facts::is_money(lesser.kind())
+        {
             let from = said.letters.keep(&lesser);
             said.letters.push(Letter { from, cause: row, kind: Some("released"), stamp });
+        }
+        // A waiver or a fee waits for its loan too, but there is nothing to put into suspense.
+        if !facts::is_money(facts.kind(row)) {
+            return;
         }
         said.letters.push(Letter {
             from: From::Fact(row),
@@ -245,7 +251,7 @@ impl Register {
             let stamp = Stamp { to_shard, borrower: None, lender: None, replaces_at: None };
             let from = said.letters.keep(&movement);
             let notice = is_notice(movement.kind());
-            if !notice {
+            if !notice && facts::is_money(movement.kind()) {
                 said.letters.push(Letter { from, cause: row, kind: Some("released"), stamp });
             }
             let copy = movement.copy;
@@ -299,7 +305,7 @@ impl Operator for Register {
         for row in 0..rows {
             match facts.kind(row) {
                 "report" => self.report(&facts, row, &mut said),
-                "payment" | "reversal" => self.movement(&facts, row, &mut said),
+                kind if facts::is_movement(kind) => self.movement(&facts, row, &mut said),
                 kind if is_notice(kind) => self.notice(&facts, row, &mut said),
                 _ => {
                     let stamp = Stamp { to_shard: self.shard, ..Stamp::default() };

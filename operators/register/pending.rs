@@ -16,7 +16,7 @@ use crate::facts;
 use crate::texts::Texts;
 
 /// The texts a movement may have, of the columns of a fact.
-pub(super) const TEXTS: [&str; 11] = [
+pub(super) const TEXTS: [&str; 14] = [
     "kind",
     "id",
     "loan_id",
@@ -27,6 +27,9 @@ pub(super) const TEXTS: [&str; 11] = [
     "currency",
     "channel",
     "reverses",
+    "reason",
+    "payer",
+    "authority",
     "source",
 ];
 const KIND: usize = 0;
@@ -72,6 +75,10 @@ impl Suspended {
 
     pub(super) fn id(&self) -> &str {
         self.texts()[ID].unwrap_or_default()
+    }
+
+    pub(super) fn kind(&self) -> &str {
+        self.texts()[KIND].unwrap_or_default()
     }
 
     pub(super) fn lender(&self) -> Option<&str> {

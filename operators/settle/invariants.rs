@@ -12,6 +12,7 @@ use arrow::array::{BooleanArray, Decimal128Array, StringArray, UInt32Array, UInt
 use arrow::record_batch::RecordBatch;
 
 use crate::account::letters::{column, text};
+use crate::facts;
 
 /// How many rows break each invariant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,12 +86,16 @@ fn check_bookings(bookings: &RecordBatch, broken: &mut Broken) -> BTreeMap<Lette
     let kinds: &StringArray = column(bookings, "kind");
     let ids: &StringArray = column(bookings, "movement_id");
     let loans: &StringArray = column(bookings, "loan_id");
+    let acts: &StringArray = column(bookings, "act");
     let corrections: &BooleanArray = column(bookings, "correction");
     let mut booked: BTreeMap<Letter, i128> = BTreeMap::new();
     let mut firsts: BTreeMap<(Option<&str>, Option<&str>), i64> = BTreeMap::new();
     for row in 0..bookings.num_rows() {
         let total: i128 = parts.iter().map(|part| part.value(row)).sum();
-        *booked.entry(letter(bookings, row)).or_default() += total;
+        // Debt that is waived, written off or charged is no money.
+        if text(acts, row).is_none_or(facts::is_money) {
+            *booked.entry(letter(bookings, row)).or_default() += total;
+        }
         let change = match text(kinds, row) {
             Some("withdrawn") => -1,
             Some("suspended" | "released") => 0,

@@ -47,7 +47,7 @@ const BROKEN: [(&str, &str, &[&str]); 7] = [
         "curves",
         "",
         &["f.csv:0: there is no table \"curves\"; there are curve, market, agencies, desks, \
-           contracts, remittances"],
+           contracts, remittances, waterfalls, authorities, calendars, pauses"],
     ),
     ("market", "province,idx\n", &["f.csv:1: column product is missing"]),
     ("market", "province,product,idx,idx\n", &["f.csv:1: column idx appears twice"]),

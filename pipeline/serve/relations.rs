@@ -55,7 +55,7 @@ const PROMISED: [Promised; 8] = [
             "event_id",
             "event_time",
         ],
-        beside: &["currency"],
+        beside: &["currency", "delinquent_days"],
         source: facts::stamped,
     },
     Promised {
@@ -102,7 +102,7 @@ const PROMISED: [Promised; 8] = [
             "booked_on",
             "cause",
         ],
-        beside: &[],
+        beside: &["contract", "rule"],
         source: facts::ledger,
     },
     Promised {

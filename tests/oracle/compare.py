@@ -28,7 +28,7 @@ KEYS = {
 }
 MONEY = {
     "principal", "interest", "penalty", "fee", "balance", "price", "value", "collected", "over",
-    "commission", "remittance", "held", "due", "invoiced", "count", "days_past_due",
+    "commission", "remittance", "vat", "held", "due", "invoiced", "count", "days_past_due",
     "score", "amount",
 }
 INSTANTS = {"event_time", "placed_at"}
@@ -137,9 +137,11 @@ def compare_refused(ours, theirs, say):
     return sum(right.values())
 
 
-def compare_ledger(ledger, suspense, say):
+def compare_ledger(ledger, suspense, booked, say):
     sums, held = defaultdict(Decimal), defaultdict(Decimal)
+    accounts = defaultdict(Decimal)
     for row in ledger:
+        accounts[(row["account"], row["currency"])] += Decimal(row["amount"])
         # An entry's lines are numbered behind its id.
         entry = row["entry_id"].rpartition(":")[0] or row["entry_id"]
         sums[(entry, row["loan_id"], row["currency"])] += Decimal(row["amount"])
@@ -153,6 +155,12 @@ def compare_ledger(ledger, suspense, say):
         got = abs(held.get(loan, Decimal(0)))
         if got != abs(expected.get(loan, Decimal(0))):
             say(f"suspense of loan {loan}: {got}, expected {expected.get(loan, 0)}")
+    if booked is not None:
+        wanted = {(row["account"], row["currency"]): Decimal(row["amount"]) for row in booked}
+        for key in sorted(wanted.keys() | accounts.keys()):
+            got, expected = accounts.get(key, Decimal(0)), wanted.get(key, Decimal(0))
+            if got != expected:
+                say(f"account {' '.join(key)}: {got}, expected {expected}")
     return len(ledger)
 
 
@@ -170,7 +178,8 @@ def main():
         if name == "ledger":
             if ours is None:
                 continue
-            rows = compare_ledger(ours, load(args.theirs, "suspense") or [], said.append)
+            suspense, booked = load(args.theirs, "suspense") or [], load(args.theirs, "accounts")
+            rows = compare_ledger(ours, suspense, booked, said.append)
         else:
             theirs = load(args.theirs, name)
             if theirs is None:

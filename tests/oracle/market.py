@@ -101,13 +101,6 @@ class Market:
                 return half_away(commission * (SHARE - discount), SHARE)
         return None
 
-    def sends_all(self, lender, agency, day):
-        """Whether an agency remits all that it holds for a lender, and is paid its commission."""
-        for row in self.contracts or []:
-            if (row["lender_id"], row["agency_id"]) == (lender, agency) and in_force(row, day):
-                return row.get("remittance") == "gross"
-        return False
-
     def value(self, desk, terms):
         """What a desk is worth for a loan, in cents times SHARE squared, exact."""
         rate = self.rate(desk, terms)

@@ -117,7 +117,7 @@ impl<'a> Facts<'a> {
         self.content.text(bytes(column::CHANNEL));
         self.content.text(bytes(column::REVERSES));
         let grounds = [column::REASON, column::PAYER, column::AUTHORITY].map(bytes);
-        if movement && grounds.iter().any(|text| !text.is_empty()) {
+        if !report && grounds.iter().any(|text| !text.is_empty()) {
             grounds.into_iter().for_each(|text| self.content.text(text));
         }
         self.digest.push(self.content.digest());

@@ -69,10 +69,6 @@ impl Suspended {
         })
     }
 
-    pub(super) fn kind(&self) -> &str {
-        self.texts()[KIND].unwrap_or_default()
-    }
-
     pub(super) fn id(&self) -> &str {
         self.texts()[ID].unwrap_or_default()
     }

@@ -4,8 +4,9 @@
     compare.py A B [--show N] [--relations loans,prices,...]
 
 To the cent, every row of loans, prices, placements and statements by day and month, and the counts
-of refusals by lender and reason. Where A has a ledger, its entries must sum to zero in their currency, and the
-suspense in it must be the oracle's. Prints the first differences and exits with 1 if there is one.
+of refusals by lender and reason. Where A has a ledger, its entries must sum to zero in their
+currency, and the suspense in it must be the oracle's. Prints the first differences and exits with 1
+if there is one.
 """
 
 import argparse

@@ -5,17 +5,21 @@
 //! the stage reads, and the row in that message. `shard` is the shard of the stage that holds it.
 
 mod books;
+mod notices;
 mod reference;
+mod statements;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 pub use books::{attributed, bookings, ledger, lines};
+pub use notices::{NOTICES, is_notice};
 pub use reference::{
     agencies, authorities, calendars, contracts, curve, desks, exclusions, market, pauses,
     waterfalls,
 };
+pub use statements::{days, remittances, remitted, statements};
 
 /// Seven buckets of days past due; the index is what memories keep.
 pub const BUCKETS: [&str; 7] = ["0", "1-30", "31-60", "61-90", "91-180", "181-360", "361+"];
@@ -303,15 +307,6 @@ pub fn placements() -> SchemaRef {
         // why it waits, where it does
         ("reason", Utf8),
     ]);
-    schema(columns)
-}
-
-/// What close says: a statement line as it now stands; the newest row of a key counts.
-pub fn statements() -> SchemaRef {
-    let mut columns = place();
-    columns.extend(statement_columns());
-    columns.push(("remittance", MONEY));
-    columns.push(("closed", Boolean));
     schema(columns)
 }
 

@@ -36,6 +36,9 @@ impl Dispatch {
             self.join_case(loan, row);
         }
         let case = self.loans.case[loan as usize];
+        if self.close_or_stay(place, loan, row) {
+            return loan;
+        }
         let priced_now = self.update(loan, row);
         if fresh {
             self.mark_excluded(loan);
@@ -90,7 +93,7 @@ impl Dispatch {
     }
 
     /// Writes down what the row says of its loan; answers whether it has its first price.
-    fn update(&mut self, loan: u32, row: &Arrival) -> bool {
+    pub fn update(&mut self, loan: u32, row: &Arrival) -> bool {
         let at = loan as usize;
         let balance = row.balance.max(0);
         if self.placed(loan) {
@@ -326,7 +329,8 @@ impl Dispatch {
         let row = loan as usize;
         let status = self.loans.status(loan);
         let name = |desk: u16| self.market.desks[usize::from(desk)].id.as_str();
-        let nobody = matches!(status, Status::New | Status::Unpriced | Status::Waiting);
+        let nobody = matches!(status, Status::New | Status::Unpriced | Status::Waiting)
+            || self.loans.placement(loan) == 0;
         let terms = self.fixed.get(if nobody { 0 } else { self.loans.terms[row] });
         let price = if nobody { self.loans.price.get(loan) } else { self.loans.decided.get(loan) };
         let value = i128::from(price) * i128::from(terms.slope) - cost(i128::from(terms.cost));

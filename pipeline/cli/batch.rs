@@ -48,6 +48,16 @@ pub enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(pub i32);
 
+impl std::fmt::Display for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use datafusion::arrow::temporal_conversions::date32_to_datetime;
+        match date32_to_datetime(self.0) {
+            Some(instant) => write!(f, "{}", instant.date()),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
 impl std::str::FromStr for Day {
     type Err = String;
 

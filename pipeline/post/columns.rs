@@ -222,4 +222,20 @@ pub const TABLES: &[Table] = &[
         key: &["exclusion_id"],
         ordered: &[("valid_from", "valid_to")],
     },
+    Table {
+        name: "remittances",
+        schema: facts::remittances,
+        columns: &[
+            must("remittance_id", Kind::Text),
+            must("lender_id", Kind::Text),
+            must("agency_id", Kind::Text),
+            must("currency", Kind::Text),
+            must("received_on", Kind::Date),
+            must("amount", Kind::Money),
+            may("withheld", Kind::Money),
+            may("paid", Kind::Money),
+        ],
+        key: &["remittance_id"],
+        ordered: &[],
+    },
 ];

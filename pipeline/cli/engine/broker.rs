@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use recoup_sql::answers::views;
 use recoup_sql::stages::STAGES;
 
+use super::program::failure;
 use super::roles::stopped;
 use crate::cli::Failure;
 use crate::doctor::STREAMS;
 use crate::log::Log;
 use crate::log::broker::{Access, Login};
 use crate::log::jetstream::JetStreamLog;
+use crate::program;
 use crate::serve;
 use crate::settings::Settings;
 use crate::snapshot::Snapshots;
@@ -56,8 +59,10 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     let listen = settings.serve.listen.parse().map_err(|_| {
         Failure::Settings(format!("serve.listen {} is no address", settings.serve.listen))
     })?;
+    let sources = program::sources(&settings.program).map_err(|one| failure(&[one]))?;
     let options = serve::Options {
         listen,
+        views: views(&sources).map_err(|one| failure(&[one]))?,
         users_file: PathBuf::from(&settings.serve.users_file),
         snapshots: Some(Snapshots::open(&settings.snapshots.url).map_err(Failure::Settings)?),
         ..serve::Options::default()

@@ -132,8 +132,18 @@ pub struct Snapshots {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
+    pub pricing: Pricing,
     pub folder: String,
     pub dialects: String,
+}
+
+/// Which of the shipped pricing files applies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pricing {
+    #[default]
+    Plain,
+    Discounted,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

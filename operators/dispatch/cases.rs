@@ -29,10 +29,15 @@ pub enum Status {
     Paid,
     Recalled,
     Expired,
+    Settled,
+    Refinanced,
+    Withdrawn,
+    Sold,
+    WrittenOff,
 }
 
 impl Status {
-    const EVERY: [Status; 7] = [
+    const EVERY: [Status; 12] = [
         Status::New,
         Status::Unpriced,
         Status::Waiting,
@@ -40,6 +45,11 @@ impl Status {
         Status::Paid,
         Status::Recalled,
         Status::Expired,
+        Status::Settled,
+        Status::Refinanced,
+        Status::Withdrawn,
+        Status::Sold,
+        Status::WrittenOff,
     ];
 
     /// As the relation `placements` writes it.
@@ -51,6 +61,11 @@ impl Status {
             Status::Paid => "paid",
             Status::Recalled => "recalled",
             Status::Expired => "expired",
+            Status::Settled => "settled",
+            Status::Refinanced => "refinanced",
+            Status::Withdrawn => "withdrawn",
+            Status::Sold => "sold",
+            Status::WrittenOff => "written_off",
         }
     }
 }
@@ -71,7 +86,7 @@ pub struct Loans {
     pub placed_at: Vec<i64>,
     /// The terms of the last placement, by number; 0: never placed.
     pub terms: Vec<u32>,
-    /// Placements so far, and the status in the low three bits.
+    /// Placements so far, and the status in the low four bits.
     pub turn: Vec<u32>,
 }
 
@@ -108,21 +123,21 @@ impl Loans {
     }
 
     pub fn status(&self, loan: u32) -> Status {
-        Status::EVERY[(self.turn[loan as usize] & 7).min(6) as usize]
+        Status::EVERY[(self.turn[loan as usize] & 15).min(11) as usize]
     }
 
     pub fn set_status(&mut self, loan: u32, status: Status) {
         let turn = &mut self.turn[loan as usize];
-        *turn = (*turn & !7) | status as u32;
+        *turn = (*turn & !15) | status as u32;
     }
 
     /// How often the loan was placed.
     pub fn placement(&self, loan: u32) -> u32 {
-        self.turn[loan as usize] >> 3
+        self.turn[loan as usize] >> 4
     }
 
     pub fn count_placement(&mut self, loan: u32) {
-        self.turn[loan as usize] = self.turn[loan as usize].saturating_add(8);
+        self.turn[loan as usize] = self.turn[loan as usize].saturating_add(16);
     }
 
     pub fn size(&self) -> usize {

@@ -22,6 +22,7 @@ mod choose;
 pub mod columns;
 pub mod core;
 mod exclusions;
+mod exits;
 pub mod facts;
 mod lane;
 pub mod market;

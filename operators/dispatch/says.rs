@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
+    ArrayRef, Decimal128Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, SchemaRef};
 
@@ -120,6 +120,8 @@ pub struct Placement<'a> {
     pub bid: Option<i64>,
     pub second: Option<(&'a str, i128)>,
     pub full: &'a str,
+    pub balance: i64,
+    pub days_past_due: i32,
     pub reason: &'a str,
 }
 
@@ -134,6 +136,9 @@ pub struct Placements {
     commission: Decimal128Builder,
     bid: Decimal128Builder,
     second: Decimal128Builder,
+    at: TimestampMicrosecondBuilder,
+    balance: Decimal128Builder,
+    days_past_due: Int32Builder,
 }
 
 impl Placements {
@@ -148,6 +153,9 @@ impl Placements {
             commission: exact(RATE),
             bid: exact(BID),
             second: money(),
+            at: instants(),
+            balance: money(),
+            days_past_due: Int32Builder::new(),
         }
     }
 
@@ -169,6 +177,9 @@ impl Placements {
         self.commission.append_option(row.commission.map(i128::from));
         self.bid.append_option(row.bid.map(i128::from));
         self.second.append_option(row.second.map(|second| second.1));
+        self.at.append_option(place.at);
+        self.balance.append_value(i128::from(row.balance));
+        self.days_past_due.append_value(row.days_past_due);
     }
 
     pub fn finish(&mut self) -> RecordBatch {
@@ -185,7 +196,11 @@ impl Placements {
         columns.push(Arc::new(self.bid.finish()));
         columns.push(second);
         columns.push(Arc::new(self.second.finish()));
-        columns.extend([full, reason]);
+        columns.push(full);
+        columns.push(Arc::new(self.at.finish()));
+        columns.push(Arc::new(self.balance.finish()));
+        columns.push(Arc::new(self.days_past_due.finish()));
+        columns.push(reason);
         batch(crate::facts::placements(), columns)
     }
 }

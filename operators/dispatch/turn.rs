@@ -6,6 +6,7 @@ use super::choose::{Candidate, Choice, cost, paid};
 use super::market::SCALE;
 use super::says::{Place, Placement};
 use super::terms::Fixed;
+use crate::facts::{is_movement, takes_back};
 use crate::rules::LoanKey;
 
 /// A priced row about a loan, as dispatch reads it.
@@ -35,6 +36,9 @@ impl Dispatch {
             self.join_case(loan, row);
         }
         let case = self.loans.case[loan as usize];
+        if self.close_or_stay(place, loan, row) {
+            return loan;
+        }
         let priced_now = self.update(loan, row);
         if fresh {
             self.mark_excluded(loan);
@@ -53,7 +57,7 @@ impl Dispatch {
             if self.cases.desk[case as usize] == NO_DESK {
                 self.decide(place, case);
             }
-        } else if status == Status::Paid && row.kind == "reversal" && self.resume(place, loan) {
+        } else if status == Status::Paid && takes_back(row.kind) && self.resume(place, loan) {
             // The placement goes on as if the money had never come.
         } else if !placed_at_desk {
             self.unplace(loan);
@@ -63,7 +67,7 @@ impl Dispatch {
                 // It may have lost its price.
                 self.unplace(loan);
             }
-            if !matches!(row.kind, "payment" | "reversal") {
+            if !is_movement(row.kind) {
                 self.consider_moving(place, case);
             }
         } else {
@@ -89,7 +93,7 @@ impl Dispatch {
     }
 
     /// Writes down what the row says of its loan; answers whether it has its first price.
-    fn update(&mut self, loan: u32, row: &Arrival) -> bool {
+    pub fn update(&mut self, loan: u32, row: &Arrival) -> bool {
         let at = loan as usize;
         let balance = row.balance.max(0);
         if self.placed(loan) {
@@ -325,7 +329,8 @@ impl Dispatch {
         let row = loan as usize;
         let status = self.loans.status(loan);
         let name = |desk: u16| self.market.desks[usize::from(desk)].id.as_str();
-        let nobody = matches!(status, Status::New | Status::Unpriced | Status::Waiting);
+        let nobody = matches!(status, Status::New | Status::Unpriced | Status::Waiting)
+            || self.loans.placement(loan) == 0;
         let terms = self.fixed.get(if nobody { 0 } else { self.loans.terms[row] });
         let price = if nobody { self.loans.price.get(loan) } else { self.loans.decided.get(loan) };
         let value = i128::from(price) * i128::from(terms.slope) - cost(i128::from(terms.cost));
@@ -347,6 +352,8 @@ impl Dispatch {
             bid: placed.then(|| self.desks[usize::from(terms.desk)].bid),
             second: why.second.map(|(desk, value)| (name(desk), rounded(value))),
             full: why.full,
+            balance: self.loans.balance[row],
+            days_past_due: i32::from(self.loans.days[row]),
             reason: why.reason,
         };
         self.placements.add(place, &text);

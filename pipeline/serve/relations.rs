@@ -31,7 +31,7 @@ struct Promised {
     source: fn() -> SchemaRef,
 }
 
-const PROMISED: [Promised; 7] = [
+const PROMISED: [Promised; 9] = [
     Promised {
         name: "loans",
         key: &["loan_id", "lender_id"],
@@ -56,7 +56,7 @@ const PROMISED: [Promised; 7] = [
             "event_id",
             "event_time",
         ],
-        beside: &["currency"],
+        beside: &["currency", "delinquent_days"],
         source: facts::stamped,
     },
     Promised {
@@ -134,7 +134,7 @@ const PROMISED: [Promised; 7] = [
             "booked_on",
             "cause",
         ],
-        beside: &[],
+        beside: &["contract", "rule"],
         source: facts::ledger,
     },
     Promised {
@@ -154,8 +154,32 @@ const PROMISED: [Promised; 7] = [
             "commission",
             "remittance",
         ],
-        beside: &["currency", "closed"],
+        beside: &["currency", "closed", "corrections", "vat", "held", "due", "invoiced"],
         source: facts::statements,
+    },
+    Promised {
+        name: "remitted",
+        key: &["remittance_id"],
+        columns: &[
+            "remittance_id",
+            "lender_id",
+            "agency_id",
+            "currency",
+            "received_on",
+            "amount",
+            "withheld",
+            "paid",
+            "booked_on",
+        ],
+        beside: &[],
+        source: facts::remitted,
+    },
+    Promised {
+        name: "days",
+        key: &["day"],
+        columns: &["day", "closed_through"],
+        beside: &[],
+        source: facts::days,
     },
     Promised {
         name: "refused",
@@ -170,7 +194,7 @@ const PROMISED: [Promised; 7] = [
 const PLACE: [&str; 3] = ["shard", "seq", "row"];
 
 /// Said from one stage to the next and of no use once heard.
-const NOT_KEPT: [&str; 5] = ["demand", "facts", "letters", "lines", "ticked"];
+const NOT_KEPT: [&str; 6] = ["demand", "facts", "letters", "lines", "remittances", "ticked"];
 
 /// Whether a relation gets a table.
 pub(super) fn is_kept(name: &str) -> bool {
@@ -247,6 +271,24 @@ impl Relations {
     /// A relation as it is now.
     pub fn snapshot(&self, name: &str) -> Option<Arc<Snapshot>> {
         self.tables.get(name).map(|table| Arc::new(table.snapshot()))
+    }
+
+    /// The columns of every relation there is.
+    pub fn schemas(&self) -> Vec<(String, SchemaRef)> {
+        let tables = self.tables.iter();
+        tables.map(|(name, table)| (name.clone(), table.schema().clone())).collect()
+    }
+
+    /// The rows of every relation there is.
+    pub fn rows(&self) -> Vec<(String, Vec<RecordBatch>)> {
+        self.tables.iter().map(|(name, table)| (name.clone(), table.scan())).collect()
+    }
+
+    /// Puts a relation in place as a whole.
+    pub fn put(&mut self, name: &str, rows: &RecordBatch) {
+        let mut table = Table::appended(rows.schema());
+        table.apply(rows);
+        self.tables.insert(name.to_owned(), table);
     }
 
     /// Bytes in use.

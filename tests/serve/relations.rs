@@ -50,20 +50,29 @@ fn the_latest_placement_counts_and_reads_as_promised() {
 #[test]
 fn every_promised_relation_is_written_even_without_rows() {
     let columns = [
-        ("ledger", "entry_id,loan_id,lender_id,agency_id,account,amount,currency,booked_on,cause"),
+        (
+            "ledger",
+            "entry_id,loan_id,lender_id,agency_id,account,amount,currency,booked_on,cause,contract,\
+             rule",
+        ),
         (
             "loans",
             "loan_id,lender_id,borrower_id,product,province,principal,interest,penalty,fee,\
              balance,days_past_due,bucket,origination_date,due_date,phone_masked,score,\
-             contactable,event_id,event_time,currency",
+             contactable,event_id,event_time,currency,delinquent_days",
         ),
         ("prices", "loan_id,lender_id,product,province,bucket,balance,price,currency"),
         ("refused", "lender_id,reason,source,raw"),
         (
             "statements",
             "lender_id,agency_id,day,count,collected,penalty,fee,interest,principal,over,\
-             commission,remittance,currency,closed",
+             commission,remittance,currency,closed,corrections,vat,held,due,invoiced",
         ),
+        (
+            "remitted",
+            "remittance_id,lender_id,agency_id,currency,received_on,amount,withheld,paid,booked_on",
+        ),
+        ("days", "day,closed_through"),
     ];
     let dir = tempfile::tempdir().unwrap();
     Relations::new().write(dir.path(), Format::Csv).unwrap();
@@ -91,8 +100,18 @@ fn a_relation_first_seen_gets_a_table_and_demand_does_not() {
     relations.apply("lots", &placements(&[("A", "X", None, 0)]));
     relations.apply("demand", &placements(&[("A", "X", None, 0)]));
     let names: Vec<&str> = relations.names().collect();
-    let promised =
-        ["ledger", "loans", "lots", "placements", "prices", "refused", "rounds", "statements"];
+    let promised = [
+        "days",
+        "ledger",
+        "loans",
+        "lots",
+        "placements",
+        "prices",
+        "refused",
+        "remitted",
+        "rounds",
+        "statements",
+    ];
     assert_eq!(names, promised);
     let schema = relations.schema("lots").unwrap();
     assert!(schema.index_of("shard").is_err(), "places in the log are not shown");

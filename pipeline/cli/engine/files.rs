@@ -59,6 +59,7 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
     if let Some(day) = args.until {
         batch.until(i64::from(day.0))?;
     }
+    batch.answer()?;
     let format = match args.format {
         Format::Csv => relations::Format::Csv,
         Format::Parquet => relations::Format::Parquet,

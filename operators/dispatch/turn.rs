@@ -352,7 +352,7 @@ impl Dispatch {
             bid: placed.then(|| self.desks[usize::from(terms.desk)].bid),
             second: why.second.map(|(desk, value)| (name(desk), rounded(value))),
             full: why.full,
-            balance: self.loans.balance[row],
+            balance: self.loans.balance.get(loan),
             days_past_due: i32::from(self.loans.days[row]),
             reason: why.reason,
         };

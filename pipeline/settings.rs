@@ -91,6 +91,7 @@ pub struct Dispatch {
     /// In cents.
     #[serde(with = "cents")]
     pub switch_margin: i64,
+    pub horizon_minutes: u32,
 }
 
 /// [`Case`] as the file writes it.
@@ -234,6 +235,7 @@ impl Settings {
             },
             value_min: self.dispatch.value_min,
             switch_margin: self.dispatch.switch_margin,
+            horizon_minutes: self.dispatch.horizon_minutes,
             close_after_days: self.settle.close_after_days,
             keys: None,
         }

@@ -3,6 +3,7 @@
 // A test says what it expects, and stops where that fails.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod close;
 mod flow;
 mod log;
 mod program;

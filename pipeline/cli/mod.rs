@@ -13,6 +13,7 @@ mod explain;
 mod init;
 mod load;
 mod post;
+mod reconcile;
 mod refused;
 mod replay;
 mod run;
@@ -40,7 +41,7 @@ const ABOUT: &str = "\
 A stream processor for loans that are past due.
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 a mistake in the program (SQL); 4 a mistake in the
-settings; 5 the broker is unfit or out of reach.";
+settings; 5 the broker is unfit or out of reach; 6 what was compared differs.";
 
 const EXAMPLE: &str = "Example:\n  recoup demo --once";
 
@@ -74,6 +75,7 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
     Trim(trim::TrimArgs),
     Sql(sql::SqlArgs),
+    Reconcile(reconcile::ReconcileArgs),
     Demo(demo::DemoArgs),
     Up(up::UpArgs),
     Serve(serve::ServeArgs),
@@ -95,6 +97,9 @@ pub enum Failure {
     /// 5: unfit or out of reach.
     #[error("{0}")]
     Broker(String),
+    /// 6: two sides were compared, and are not the same.
+    #[error("{0}")]
+    Differs(String),
 }
 
 impl Failure {
@@ -104,6 +109,7 @@ impl Failure {
             Failure::Program(_) => 3,
             Failure::Settings(_) => 4,
             Failure::Broker(_) => 5,
+            Failure::Differs(_) => 6,
         }
     }
 
@@ -180,6 +186,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Verb::Doctor(args) => doctor::execute(&args, &settings),
         Verb::Trim(args) => trim::execute(&args, &settings),
         Verb::Sql(args) => sql::execute(&args, &settings),
+        Verb::Reconcile(args) => reconcile::execute(&args, &settings),
         Verb::Demo(args) => demo::execute(args, &settings),
         Verb::Up(args) => up::execute(args, &settings),
         Verb::Serve(args) => serve::execute(args, &settings),

@@ -50,7 +50,7 @@ const BROKEN: [(&str, &str, &[&str]); 7] = [
         "curves",
         "",
         &["f.csv:0: there is no table \"curves\"; there are curve, market, agencies, desks, \
-           contracts"],
+           contracts, waterfalls, authorities, calendars, pauses, exclusions, remittances"],
     ),
     ("market", "province,idx\n", &["f.csv:1: column product is missing"]),
     ("market", "province,product,idx,idx\n", &["f.csv:1: column idx appears twice"]),

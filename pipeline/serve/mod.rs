@@ -7,6 +7,7 @@
 //!
 //! `batch` uses [`relations`] alone.
 
+mod answers;
 mod bounds;
 mod desk;
 mod door;
@@ -39,6 +40,8 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContex
 use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_postgres::pgwire::api::RandomPidSecretKeyGenerator;
 use datafusion_postgres::pgwire::tokio::process_socket;
+use recoup_sql::answers::{View, views};
+use recoup_sql::shipped;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
@@ -50,6 +53,7 @@ pub use scram::{ITERATIONS, Users, UsersError, add_user, fresh_password, scram_v
 
 use crate::log::{Log, LogError};
 use crate::snapshot::Snapshots;
+use answers::Views;
 
 /// The catalog, as `\l` and `dbname` say it.
 const DATABASE: &str = "recoup";
@@ -70,6 +74,8 @@ pub struct Options {
     /// Where what was read is kept, so that a restart reads on; `None`: it reads all anew.
     pub snapshots: Option<Snapshots>,
     pub keep_every: Duration,
+    /// The program's views over what left it.
+    pub views: Vec<View>,
 }
 
 impl Default for Options {
@@ -83,6 +89,7 @@ impl Default for Options {
             connections_max: 64,
             snapshots: None,
             keep_every: Duration::from_secs(600),
+            views: views(&shipped()).unwrap_or_default(),
         }
     }
 }
@@ -160,8 +167,10 @@ pub async fn listen(
 ) -> Result<(), ServeError> {
     let users = Arc::new(Users::load(&options.users_file, fresh_secret())?);
     let queries = Engine::start()?;
-    let context = context(&room, &options, queries.handle())
-        .map_err(|error| ServeError::Engine(error.strip_backtrace()))?;
+    let unfit = |error: DataFusionError| ServeError::Engine(error.strip_backtrace());
+    let answers = Arc::new(Views::default());
+    let context = context(&room, &answers, &options, queries.handle()).map_err(unfit)?;
+    answers.define(&context, &options.views).await.map_err(unfit)?;
     let taken = |error| ServeError::Taken(options.listen, error);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(taken)?;
     let handlers = Arc::new(desk::Handlers {
@@ -198,6 +207,7 @@ pub async fn listen(
 /// The engine over the room's relations: no files, no writing, bounded memory, exact decimals.
 fn context(
     room: &Arc<Room>,
+    answers: &Arc<Views>,
     options: &Options,
     queries: Handle,
 ) -> Result<SessionContext, DataFusionError> {
@@ -226,7 +236,7 @@ fn context(
     let Some(catalog) = context.catalog(DATABASE) else {
         return Err(DataFusionError::Internal("the default catalog is missing".into()));
     };
-    catalog.register_schema("public", Arc::new(tables::Public(room.clone())))?;
+    catalog.register_schema("public", Arc::new(tables::Public(room.clone(), answers.clone())))?;
     catalog.register_schema("recoup", Arc::new(tables::Own(room.clone())))?;
     setup_pg_catalog(&context, DATABASE, EmptyContextProvider).map_err(|error| *error)?;
     Ok(context)

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use recoup::commit::{Outcome, ShardCommit, commit_group};
 use recoup::cursor::{self, Cursor, check_place, digest};

@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use recoup_sql::answers::views;
 use recoup_sql::stages::STAGES;
 use tracing::warn;
 
+use super::program::failure;
 use super::roles::stopped;
 use crate::cli::Failure;
 use crate::doctor::STREAMS;
 use crate::log::Log;
 use crate::log::broker::{Access, Login};
 use crate::log::jetstream::JetStreamLog;
+use crate::program;
 use crate::serve;
 use crate::settings::Settings;
 use crate::snapshot::Snapshots;
@@ -60,8 +63,10 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     // Without a place to keep what was read, a restart takes longer; nothing else.
     let snapshots = Snapshots::open(&settings.snapshots.url);
     let snapshots = snapshots.inspect_err(|why| warn!(why, "the room will not be kept"));
+    let sources = program::sources(&settings.program).map_err(|one| failure(&[one]))?;
     let options = serve::Options {
         listen,
+        views: views(&sources).map_err(|one| failure(&[one]))?,
         users_file: PathBuf::from(&settings.serve.users_file),
         snapshots: snapshots.ok(),
         ..serve::Options::default()

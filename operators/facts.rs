@@ -5,16 +5,21 @@
 //! the stage reads, and the row in that message. `shard` is the shard of the stage that holds it.
 
 mod books;
+mod notices;
 mod reference;
+mod statements;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 pub use books::{attributed, bookings, ledger, lines};
+pub use notices::{NOTICES, is_notice};
 pub use reference::{
-    agencies, authorities, calendars, contracts, curve, desks, market, pauses, waterfalls,
+    agencies, authorities, calendars, contracts, curve, desks, exclusions, market, pauses,
+    waterfalls,
 };
+pub use statements::{days, remittances, remitted, statements};
 
 /// Seven buckets of days past due; the index is what memories keep.
 pub const BUCKETS: [&str; 7] = ["0", "1-30", "31-60", "61-90", "91-180", "181-360", "361+"];
@@ -43,6 +48,9 @@ pub fn shard(key: &str, shards: u32) -> u32 {
 pub const MONEY: DataType = DataType::Decimal128(18, 2);
 /// Commission and other rates, 6 digits.
 pub const RATE: DataType = DataType::Decimal128(9, 6);
+
+/// Bid prices of capacity, to a hundredth of a cent: near-parallel desks differ by less than one.
+pub const BID: DataType = DataType::Decimal128(18, 4);
 
 /// The type of an instant: microseconds UTC.
 pub fn instant() -> DataType {
@@ -288,7 +296,7 @@ pub fn placements() -> SchemaRef {
         ("placement", UInt32),
         ("commission_rate", RATE),
         // why: the bid price of the desk, the next best desk and its value, and who was full
-        ("bid_price", MONEY),
+        ("bid_price", BID),
         ("second_desk_id", Utf8),
         ("second_value", MONEY),
         ("full_desks", Utf8),
@@ -296,16 +304,9 @@ pub fn placements() -> SchemaRef {
         ("at", instant()),
         ("balance", MONEY),
         ("days_past_due", Int32),
+        // why it waits, where it does
+        ("reason", Utf8),
     ]);
-    schema(columns)
-}
-
-/// What close says: a statement line as it now stands; the newest row of a key counts.
-pub fn statements() -> SchemaRef {
-    let mut columns = place();
-    columns.extend(statement_columns());
-    columns.push(("remittance", MONEY));
-    columns.push(("closed", Boolean));
     schema(columns)
 }
 

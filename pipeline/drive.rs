@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use recoup_operators::settle::invariants::Broken;
+
 use crate::commit::{Backoff, Outcome, commit_group};
 use crate::group::{Diverged, Group};
 use crate::log::{Log, LogError, ReadLimit, Reader};
@@ -48,6 +50,8 @@ pub struct Turn {
     pub fenced: usize,
     pub stepping: Duration,
     pub committing: Duration,
+    /// What was broken of what must hold.
+    pub broken: Broken,
 }
 
 /// One turn: what lies ready, up to `limit`, is read, stepped and committed.
@@ -68,6 +72,7 @@ pub fn turn(
         turn.stepping += began.elapsed();
         turn.steps += 1;
         turn.rows += step.rows;
+        turn.broken.add(&step.broken);
         if step.commits.is_empty() {
             continue;
         }

@@ -5,7 +5,7 @@ use arrow::datatypes::{UInt32Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 
 use super::parse;
-use crate::facts;
+use crate::facts::{self, is_notice};
 
 /// The columns of the canonical dialect, by their place in [`facts::CANONICAL`].
 pub(super) mod column {
@@ -64,6 +64,8 @@ pub(super) enum Money {
     Report { amounts: [i64; 4], days_past_due: i32 },
     /// The amount in cents.
     Movement(i64),
+    /// None: a lender's notice about a loan.
+    None,
 }
 
 impl<'a> Records<'a> {
@@ -110,10 +112,12 @@ impl<'a> Records<'a> {
         if self.text(column::LOAN_ID, row).is_none() {
             return Err("missing_loan_id");
         }
-        let record = if self.texts[column::PAYMENT_ID].is_null(row) {
-            self.report(row)?
-        } else {
+        let record = if !self.texts[column::PAYMENT_ID].is_null(row) {
             self.movement(row)?
+        } else if let Some(kind) = self.text(column::KIND, row).filter(|kind| is_notice(kind)) {
+            self.notice(row, kind)?
+        } else {
+            self.report(row)?
         };
         if lender_needed && record.lender.is_none() {
             return Err("missing_lender");
@@ -140,6 +144,19 @@ impl<'a> Records<'a> {
             at: at.and_then(parse::instant).ok_or("bad_time")?,
             lender: self.lender(row),
             money: Money::Report { amounts, days_past_due },
+        })
+    }
+
+    /// What a lender decides about a loan: an id, an instant, and what it is.
+    fn notice(&self, row: usize, kind: &'a str) -> Result<Record<'a>, &'a str> {
+        let id = self.text(column::EVENT_ID, row).ok_or("missing_event_id")?;
+        let at = self.text(column::EVENT_TIME, row);
+        Ok(Record {
+            kind,
+            id,
+            at: at.and_then(parse::instant).ok_or("bad_time")?,
+            lender: self.lender(row),
+            money: Money::None,
         })
     }
 

@@ -94,14 +94,15 @@ impl Pendings {
         self.waiting.insert((loan, id), movement)
     }
 
-    /// Lets go of what waits for a loan.
-    pub(super) fn release(&mut self, loan: u32) -> Vec<Suspended> {
+    /// Lets go of what waits for a loan, each under the number of its id.
+    pub(super) fn release(&mut self, loan: u32) -> Vec<(u32, Suspended)> {
         if self.waiting.is_empty() {
             return Vec::new();
         }
         let places: Vec<(u32, u32)> =
             self.waiting.range((loan, 0)..=(loan, u32::MAX)).map(|(place, _)| *place).collect();
-        places.iter().filter_map(|place| self.waiting.remove(place)).collect()
+        let taken = places.into_iter().map(|place| (place.1, self.waiting.remove(&place)));
+        taken.filter_map(|(id, movement)| Some((id, movement?))).collect()
     }
 
     pub(super) fn save(&self) -> RecordBatch {

@@ -31,6 +31,30 @@ pub struct Broken {
     pub repeated: u64,
 }
 
+impl Broken {
+    /// The count of each, by the name that the metric has for it.
+    pub fn counts(&self) -> [(&'static str, u64); 6] {
+        [
+            ("entries_sum_to_zero", self.unbalanced),
+            ("money_in_is_posted", self.unposted),
+            ("nothing_owed_below_zero", self.negative),
+            ("components_sum_to_balance", self.unsummed),
+            ("clearing_is_an_agency_s", self.uncleared),
+            ("a_movement_posts_once", self.repeated),
+        ]
+    }
+
+    /// Counts those of another step too.
+    pub fn add(&mut self, other: &Broken) {
+        self.unbalanced += other.unbalanced;
+        self.unposted += other.unposted;
+        self.negative += other.negative;
+        self.unsummed += other.unsummed;
+        self.uncleared += other.uncleared;
+        self.repeated += other.repeated;
+    }
+}
+
 /// A letter: sequence and row.
 type Letter = (u64, u32);
 

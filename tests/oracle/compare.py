@@ -3,9 +3,10 @@
 
     compare.py A B [--show N] [--relations loans,prices,...]
 
-To the cent, every row of loans, prices, placements and statements, and the counts of refusals by
-lender and reason. Where A has a ledger, its entries must sum to zero in their currency, and the
-suspense in it must be the oracle's. Prints the first differences and exits with 1 if there is one.
+To the cent, every row of loans, prices, placements and statements by day and month, and the counts
+of refusals by lender and reason. Where A has a ledger, its entries must sum to zero in their
+currency, and the suspense in it must be the oracle's. Prints the first differences and exits with 1
+if there is one.
 """
 
 import argparse
@@ -24,12 +25,15 @@ KEYS = {
     "prices": ("loan_id",),
     "placements": ("loan_id",),
     "statements": ("lender_id", "agency_id", "day", "currency"),
+    "statements_monthly": ("lender_id", "agency_id", "month", "currency"),
 }
 MONEY = {
     "principal", "interest", "penalty", "fee", "balance", "price", "value", "collected", "over",
-    "commission", "remittance", "count", "days_past_due", "score", "amount",
+    "commission", "remittance", "vat", "held", "due", "invoiced", "count", "days_past_due",
+    "score", "amount",
 }
 INSTANTS = {"event_time", "placed_at"}
+RELATIONS = "loans,prices,placements,statements,statements_monthly,refused,ledger"
 # What the page leaves open for a loan that nobody holds.
 ONLY_OF_THE_PLACED = {"price", "value", "placed_at", "desk_id"}
 
@@ -76,7 +80,7 @@ def compare_rows(name, ours, theirs, say):
     if ours and not all(column in ours[0] for column in key):
         key = tuple(column for column in key if column in ours[0])
     left, right = indexed(ours, key, name, say), indexed(theirs, key, name, say)
-    if name == "statements":
+    if name.startswith("statements"):
         left, right = something(left), something(right)
     columns = [column for column in (theirs[0] if theirs else {}) if column not in key]
     absent = [column for column in columns if ours and column not in ours[0]]
@@ -166,7 +170,7 @@ def main():
     parser.add_argument("ours", metavar="A")
     parser.add_argument("theirs", metavar="B")
     parser.add_argument("--show", type=int, default=20, help="differences to print per relation")
-    parser.add_argument("--relations", default="loans,prices,placements,statements,refused,ledger")
+    parser.add_argument("--relations", default=RELATIONS)
     args = parser.parse_args()
     failed = False
     for name in args.relations.split(","):

@@ -42,6 +42,8 @@ class Deal:
         self.contract = terms.get("contract_id")
         self.even = terms.get("rounding") == "half_even"
         self.tax = scaled(terms.get("vat_rate") or "0", SHARE)
+        # The agency sends all that it holds, and is paid its commission.
+        self.gross = terms.get("remittance") == "gross"
         self.per_sum = terms.get("rounding_of") == "sum"
         self.least = scaled(terms.get("commission_min") or "0", 100)
         self.most = scaled(terms["commission_max"], 100) if terms.get("commission_max") else None

@@ -105,7 +105,7 @@ class Life:
         row = {
             "payment_id": self.next_id("p"), "loan_id": self.loan_id, "kind": kind,
             "amount": money(cents) if cents >= 0 else "-" + money(-cents),
-            "paid_at": instant(when), "channel": dice.choice(("bank", "cash", "wallet")),
+            "paid_at": instant(when), "channel": dice.choice(("bank", "cash", "agency")),
             "reverses": reverses,
         }
         if dice.random() < 0.3:

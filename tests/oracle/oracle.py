@@ -265,12 +265,27 @@ def placement_rows(book):
 
 def statement_rows(book):
     for key, line in settled(book)[0].items():
-        count, penalty, fee, interest, principal, over, commission = line
-        collected = penalty + fee + interest + principal
-        amounts = (
-            collected, penalty, fee, interest, principal, over, commission, collected - commission
-        )
-        yield (*key, count, *(money(amount) for amount in amounts))
+        yield (*key, *statement_cells(line))
+
+
+def month_rows(book):
+    months = defaultdict(lambda: [0] * 11)
+    for (lender, agency, day, currency), line in settled(book)[0].items():
+        month = months[(lender, agency, day[:7] + "-01", currency)]
+        for index, amount in enumerate(line):
+            month[index] += amount
+    for key, line in months.items():
+        yield (*key, *statement_cells(line))
+
+
+def statement_cells(line):
+    count, penalty, fee, interest, principal, over, commission, *rest = line
+    collected = penalty + fee + interest + principal
+    amounts = (
+        collected, penalty, fee, interest, principal, over, commission, collected - commission,
+        *rest,
+    )
+    return (count, *(money(amount) for amount in amounts))
 
 
 def suspense_rows(book):
@@ -301,7 +316,11 @@ RELATIONS = {
     ),
     "statements": (
         "lender_id,agency_id,day,currency,count,collected,penalty,fee,interest,principal,over,"
-        "commission,remittance", statement_rows,
+        "commission,remittance,vat,held,due,invoiced", statement_rows,
+    ),
+    "statements_monthly": (
+        "lender_id,agency_id,month,currency,count,collected,penalty,fee,interest,principal,over,"
+        "commission,remittance,vat,held,due,invoiced", month_rows,
     ),
     "refused": (
         "lender_id,reason,count",

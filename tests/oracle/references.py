@@ -41,10 +41,11 @@ def write_reference(dice, folder, plain, contracts, capacity=None):
     )
     if contracts:
         write(
-            folder, "contracts", "contract_id,lender_id,agency_id,valid_from,valid_to,discount",
+            folder, "contracts",
+            "contract_id,lender_id,agency_id,valid_from,valid_to,discount,remittance",
             [
                 (f"C{lender}{row[0]}", lender, row[0], "2020-01-01", "2030-12-31",
-                 dice.choice(("0.00", "0.10", "0.25")))
+                 dice.choice(("0.00", "0.10", "0.25")), dice.choice(("net", "gross")))
                 for lender in LENDERS for row in agencies if dice.random() < 0.6
             ],
         )

@@ -14,7 +14,7 @@ class Settled:
     """Sums while they grow."""
 
     def __init__(self):
-        self.lines = defaultdict(lambda: [0] * 7)
+        self.lines = defaultdict(lambda: [0] * 11)
         self.accounts = defaultdict(int)
         # commission before rounding, of contracts that round the sum of a day
         self.sums = defaultdict(int)
@@ -32,11 +32,15 @@ class Settled:
         commission = vat = 0
         if deal and move.kind != "refund":
             commission, vat = self.commission(deal, collected, move.at // DAY_MICROS, currency)
-        line = self.lines[(loan.lender, agency, day_text(move.at), currency)]
-        for index, amount in enumerate((1, *booked.parts, commission)):
-            line[index] += amount
         channel = (move if of is None else of).channel
         by_agency = agency and channel == "agency" and move.kind != "payoff"
+        held = sum(booked.parts) + booked.before_report if by_agency else 0
+        fee = commission + vat
+        due, invoiced = (held, fee) if deal and deal.gross else (held - fee, 0)
+        line = self.lines[(loan.lender, agency, day_text(move.at), currency)]
+        said = (1, *booked.parts, commission, vat, held, due, invoiced)
+        for index, amount in enumerate(said):
+            line[index] += amount
         post.money("agency_clearing" if by_agency else "bank", booked)
         post.line("collection_cost", commission)
         post.line("input_vat", vat)

@@ -136,17 +136,20 @@ impl Flow {
         let attributed = self.attribute(&bookings);
         let [ledger, lines, _]: [RecordBatch; 3] =
             self.settle.step(&attributed).try_into().unwrap();
-        let mut statements = self.close.step(&lines);
+        let mut closed = vec![self.close.step(&lines)];
         if let Some(tick) = &tick {
             self.close.hear("ticked", &ticked(tick));
-            statements.extend(self.close.step(&broadcast("ticked", first)));
+            closed.push(self.close.step(&broadcast("day", first)));
         }
         self.say("stamped", stamped);
         self.say("bookings", bookings);
         self.say("refused", refused);
         self.say("ledger", ledger);
         self.say("lines", lines);
-        statements.into_iter().for_each(|rows| self.say("statements", rows));
+        for said in closed {
+            let [statements, ..]: [RecordBatch; 4] = said.try_into().unwrap();
+            self.say("statements", statements);
+        }
     }
 
     fn say(&mut self, name: &'static str, rows: RecordBatch) {

@@ -3,6 +3,16 @@
 
 CREATE VIEW attributed AS
 SELECT
+    b.*,
+    h.agency_id,
+    h.desk_id,
+    h.placement,
+    h.commission_rate
+FROM held AS h
+RIGHT JOIN booked AS b
+    ON h.seq = b.seq AND h.row = b.row AND h.loan_id = b.loan_id AND h.shard = b.shard
+UNION ALL
+SELECT
     p.shard,
     p.seq,
     p.row,
@@ -36,17 +46,7 @@ SELECT
     p.desk_id,
     p.placement,
     p.commission_rate
-FROM placed AS p
-UNION ALL
-SELECT
-    b.*,
-    h.agency_id,
-    h.desk_id,
-    h.placement,
-    h.commission_rate
-FROM held AS h
-RIGHT JOIN booked AS b
-    ON h.seq = b.seq AND h.row = b.row AND h.loan_id = b.loan_id AND h.shard = b.shard;
+FROM placed AS p;
 
 INSERT INTO book.ledger
 SELECT * FROM settle('attributed');

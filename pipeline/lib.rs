@@ -3,6 +3,7 @@
 //! What the business does is in `operators/`, what flows where in `sql/`. This room awaits, logs,
 //! counts and reads settings; it decides nothing about loans or money.
 
+pub mod backup;
 pub mod batch;
 pub mod cli;
 pub mod commit;

@@ -4,7 +4,9 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod flow;
+mod hostile;
 mod log;
 mod program;
 mod serve;
+mod sim;
 mod tidy;

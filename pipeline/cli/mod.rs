@@ -3,6 +3,7 @@
 //! Arguments are parsed into plain structs and settings are read in one place; what a verb does is
 //! elsewhere. Exit codes are part of the interface: see [`Failure`].
 
+mod backup;
 mod batch;
 mod check;
 mod completions;
@@ -69,6 +70,8 @@ enum Verb {
     Status(status::StatusArgs),
     Replay(replay::ReplayArgs),
     Doctor(doctor::DoctorArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Sql(sql::SqlArgs),
     Demo(demo::DemoArgs),
     Up(up::UpArgs),
@@ -173,6 +176,8 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Verb::Status(args) => status::execute(&args, &settings),
         Verb::Replay(args) => replay::execute(&args, &settings),
         Verb::Doctor(args) => doctor::execute(&args, &settings),
+        Verb::Backup(args) => backup::back_up(&args, &settings),
+        Verb::Restore(args) => backup::restore(&args, &settings),
         Verb::Sql(args) => sql::execute(&args, &settings),
         Verb::Demo(args) => demo::execute(args, &settings),
         Verb::Up(args) => up::execute(args, &settings),

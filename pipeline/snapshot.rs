@@ -1,8 +1,8 @@
 //! Snapshots of a shard's memory, kept where `object_store` can reach: a folder by default.
 //!
 //! One object per shard and place: a magic, a header in JSON, then the tables as Arrow IPC streams
-//! one after the other, then the SHA-256 of all of it. The header names the place in the log and the
-//! running digests there. A cut or flipped byte anywhere is noticed, and an older snapshot taken.
+//! one after the other, then the SHA-256 of all of it. The header names the place in the log and
+//! the running digests there. A cut or flipped byte is noticed, and an older snapshot is taken.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -134,8 +134,8 @@ pub fn decode(path: &str, bytes: &Bytes) -> Result<Snapshot, SnapshotError> {
     Ok(Snapshot { header, tables: groups, references })
 }
 
-/// The store and the place in it of `file:///folder`, a plain folder, `s3://bucket/prefix`, `gs://…`
-/// or `az://…`.
+/// The store and the place in it of `file:///folder`, a plain folder, `s3://bucket/prefix`,
+/// `gs://…` or `az://…`.
 pub fn store_at(url: &str) -> Result<(Arc<dyn ObjectStore>, Path), String> {
     let url = if url.contains("://") {
         url.to_string()

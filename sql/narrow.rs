@@ -87,8 +87,8 @@ pub fn execute(context: &SessionContext, planned: &Planned) -> Result<RecordBatc
 }
 
 /// Rows by shard and place in the log. A join may answer rows that found nothing after those that
-/// did, which would make the order depend on where the stream was cut (A9). Of a funnel all rows are
-/// the one shard's, and `shard` says who said them: there the place in the log is all that counts.
+/// did, which would make the order depend on where the stream was cut (A9). Of a funnel all rows
+/// are the one shard's, and `shard` says who said them: there only the place in the log counts.
 fn ordered(rows: RecordBatch, funnel: bool) -> RecordBatch {
     let numbers = |name: &str| {
         let column = rows.column_by_name(name)?;

@@ -1,4 +1,4 @@
-//! Messages as the bytes of one object: each as its lengths and its parts, and a SHA-256 at the end.
+//! Messages as the bytes of one object: each as its lengths and its parts; a SHA-256 at the end.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};

@@ -243,7 +243,7 @@ class Chaos:
 
 
 def resumed(before, row):
-    """Whether a placement goes on only because money was taken back: it may stand above capacity."""
+    """Whether a placement goes on because money was taken back: it may be above capacity."""
     if not before or row["status"] != "placed" or before["placement"] != row["placement"]:
         return ""
     return "yes" if before["status"] == "paid" or before["resumed"] else ""

@@ -13,7 +13,14 @@ pub enum Kind {
     May,
 }
 
-const HEAD: &str = r#""event_id":"x","event_time":"2026-01-01T00:00:00Z","lender_id":"L1","loan_id":"BAD","principal":"1.00","interest":"0.00","penalty":"0.00","fee":"0.00""#;
+const HEAD: &str = concat!(
+    r#""event_id":"x","event_time":"2026-01-01T00:00:00Z","lender_id":"L1","loan_id":"BAD","#,
+    r#""principal":"1.00","interest":"0.00","penalty":"0.00","fee":"0.00""#,
+);
+const DATED: &str = concat!(
+    r#"{"payment_id":"b","loan_id":"BAD","kind":"payment","amount":"1.00","#,
+    r#""paid_at":"~T00:00:00Z"}"#,
+);
 
 /// One line; never a line break in it.
 pub fn line(dice: &mut Dice, number: u64) -> (Vec<u8>, Kind) {
@@ -36,9 +43,7 @@ pub fn line(dice: &mut Dice, number: u64) -> (Vec<u8>, Kind) {
         }
         11 => {
             let year = *dice.pick(&["0001-01-01", "9999-12-31", "2026-02-30", "-001-01-01"]);
-            let line = format!(
-                r#"{{"payment_id":"b{number}","loan_id":"BAD","kind":"payment","amount":"1.00","paid_at":"{year}T00:00:00Z"}}"#
-            );
+            let line = DATED.replace('~', year).replace("\"b\"", &format!("\"b{number}\""));
             (line.into_bytes(), Kind::May)
         }
         12 => {

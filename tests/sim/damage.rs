@@ -19,7 +19,8 @@ use recoup_sql::stages::{STAGES, Shape};
 
 use super::dice::Dice;
 use super::plan::Plan;
-use super::world::{Pool, World, count};
+use super::pool::{Pool, count};
+use super::world::World;
 
 const CASES: usize = 200;
 const LIMIT: ReadLimit = ReadLimit { messages: 256, bytes: 16 << 20 };

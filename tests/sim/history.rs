@@ -12,8 +12,9 @@ use recoup::rows::Packing;
 use recoup::wake;
 use recoup_sql::stages::{self, STAGES};
 
+use super::pool::{CHANGED, count};
 use super::verdict::place;
-use super::world::{CHANGED, World, count};
+use super::world::World;
 
 const LIMIT: ReadLimit = ReadLimit { messages: 64, bytes: 1 << 20 };
 

@@ -8,6 +8,7 @@ mod damage;
 pub mod dice;
 mod history;
 mod plan;
+mod pool;
 mod restored;
 mod verdict;
 mod watch;
@@ -19,10 +20,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dice::Dice;
 use plan::Plan;
-use world::{Pool, World};
+use pool::Pool;
+use world::World;
 
 /// As many as a small build machine gets through in two minutes.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 120;
 /// Each so manieth seed runs twice, and each so manieth loses history at its end.
 const TWICE: u64 = 8;
 const LOST: u64 = 3;

@@ -20,17 +20,20 @@ const POISON: [(&str, &str); 9] = [
     (r#"{"loan_id":"BAD","principal""#, "bad_json"),
     ("[1,2]", "bad_json"),
     ("free text", "bad_json"),
-    (
-        r#"{"event_id":"x","event_time":"2026-01-01T00:00:00Z","principal":"1.00"}"#,
-        "missing_loan_id",
-    ),
+    (r#"{"event_id":"x","principal":"1.00"}"#, "missing_loan_id"),
     (r#"{"event_id":"x","loan_id":"BAD","principal":"1.5"}"#, "bad_decimal"),
     (
-        r#"{"event_id":"x","loan_id":"BAD","principal":"-1.00","interest":"0.00","penalty":"0.00","fee":"0.00"}"#,
+        concat!(
+            r#"{"event_id":"x","loan_id":"BAD","principal":"-1.00","#,
+            r#""interest":"0.00","penalty":"0.00","fee":"0.00"}"#
+        ),
         "negative_principal",
     ),
     (
-        r#"{"event_id":"x","loan_id":"BAD","principal":"1.00","interest":"0.00","penalty":"0.00","fee":"0.00","days_past_due":"late"}"#,
+        concat!(
+            r#"{"event_id":"x","loan_id":"BAD","principal":"1.00","interest":"0.00","#,
+            r#""penalty":"0.00","fee":"0.00","days_past_due":"late"}"#
+        ),
         "wrong_type",
     ),
     (r#"{"payment_id":"x","loan_id":"BAD","kind":"payment","amount":"five"}"#, "bad_decimal"),
@@ -103,10 +106,15 @@ impl Plan {
             let at = dice.between(0, SPAN * DAY_SECONDS);
             let days = dice.between(20, 70);
             let text = |principal: i64| {
-                format!(
-                    r#"{{"event_id":"e{number}-{report}","event_time":"{}","lender_id":"{lender}","loan_id":"{loan}","borrower_id":"{borrower}","product":"{product}","province":"44","principal":"{principal}.25","interest":"9.10","penalty":"3.05","fee":"1.00","currency":"CNY","days_past_due":{days},"phone":"13912345678"}}"#,
-                    instant(at)
-                )
+                [
+                    format!(r#"{{"event_id":"e{number}-{report}","event_time":"{}""#, instant(at)),
+                    format!(r#""lender_id":"{lender}","loan_id":"{loan}","province":"44""#),
+                    format!(r#""borrower_id":"{borrower}","product":"{product}""#),
+                    format!(r#""principal":"{principal}.25","interest":"9.10""#),
+                    r#""penalty":"3.05","fee":"1.00","currency":"CNY""#.to_string(),
+                    format!(r#""days_past_due":{days},"phone":"13912345678"}}"#),
+                ]
+                .join(",")
             };
             let principal = dice.between(50, 3_000);
             say(at, text(principal));
@@ -120,10 +128,12 @@ impl Plan {
             let cents = dice.between(1, 90_000);
             let channel = *dice.pick(&["bank", "agency"]);
             let paid = |id: String, kind: &str, amount: String, at: i64, reverses: String| {
-                format!(
-                    r#"{{"payment_id":"{id}","loan_id":"{loan}","kind":"{kind}","amount":"{amount}","paid_at":"{}","channel":"{channel}","reverses":{reverses}}}"#,
-                    instant(at)
-                )
+                [
+                    format!(r#"{{"payment_id":"{id}","loan_id":"{loan}","kind":"{kind}""#),
+                    format!(r#""amount":"{amount}","paid_at":"{}""#, instant(at)),
+                    format!(r#""channel":"{channel}","reverses":{reverses}}}"#),
+                ]
+                .join(",")
             };
             let id = format!("p{number}-{payment}");
             say(at, paid(id.clone(), "payment", money(cents), at, "null".into()));

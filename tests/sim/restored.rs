@@ -12,8 +12,9 @@ use recoup::log::memory::MemoryLog;
 
 use super::dice::Dice;
 use super::plan::Plan;
+use super::pool::Pool;
 use super::verdict;
-use super::world::{Pool, World};
+use super::world::World;
 
 #[test]
 fn a_backup_in_mid_flight_goes_on_in_an_empty_log() {

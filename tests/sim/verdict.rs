@@ -17,8 +17,9 @@ use recoup::wake;
 use recoup_operators::memory::digest::digest;
 use recoup_sql::stages::{STAGES, Shape};
 
+use super::pool::count;
 use super::watch::{Watch, text};
-use super::world::{World, count};
+use super::world::World;
 
 const ALL: ReadLimit = ReadLimit { messages: usize::MAX, bytes: usize::MAX };
 

@@ -15,7 +15,7 @@ use recoup::log::{Log, ReadLimit, Reader};
 use recoup::rows;
 
 use super::plan::Plan;
-use super::world::SHARDS;
+use super::pool::SHARDS;
 
 const ALL: ReadLimit = ReadLimit { messages: usize::MAX, bytes: usize::MAX };
 /// Cases that an agency may hold at once.

@@ -20,72 +20,21 @@ use recoup::rows::{self, Packing};
 use recoup::snapshot::{self, Snapshots};
 use recoup::wake;
 use recoup::{post, ticker};
-use recoup_operators::Rules;
-use recoup_operators::rules::Keys;
 use recoup_sql::stages::{STAGES, Shape};
-use recoup_sql::{Source, Stage, compile, shipped};
 
 use super::dice::Dice;
 use super::plan::{FIRST_DAY, Plan};
+use super::pool::{AGENCIES, Pool, REWORDED, SHIPPED, count};
 use super::watch::Watch;
 use super::wild::{WildLog, is_killed};
 
-pub const SHARDS: u32 = 2;
 const STREAMS: [&str; 5] = ["intake", "reports", "loans", "book", "statements"];
 const LIMIT: ReadLimit = ReadLimit { messages: 12, bytes: 64 << 10 };
 /// Small enough that what a tick says does not fit one batch.
-const BATCH_MESSAGES_MAX: usize = 12;
+const BATCH_MESSAGES_MAX: usize = 6;
 /// The day on which every world ends.
 const LAST_DAY: i64 = FIRST_DAY + 11;
 const DAY_MICROS: i64 = 86_400_000_000;
-
-/// Stages are compiled once and lent out: planning costs more than a whole life.
-#[derive(Default)]
-pub struct Pool {
-    free: BTreeMap<(&'static str, usize), Vec<Stage>>,
-}
-
-/// The program, the same said in other words, and another one.
-pub const SHIPPED: usize = 0;
-pub const REWORDED: usize = 1;
-pub const CHANGED: usize = 2;
-
-pub fn rules() -> Rules {
-    let keys = Keys { token: [7; 32], seal: [9; 64], id: 1 };
-    Rules { shards: SHARDS, keys: Some(keys), ..Rules::default() }
-}
-
-fn sources(program: usize) -> Vec<Source> {
-    let mut all = shipped();
-    for source in &mut all {
-        match program {
-            REWORDED => source.text.push_str("\n-- Said again.\n"),
-            CHANGED => {
-                let (from, to) = ("i.balance * c.recovery_rate", "i.balance * 0.25");
-                source.text = source.text.replace(from, to);
-            }
-            _ => {}
-        }
-    }
-    all
-}
-
-impl Pool {
-    pub fn lend(&mut self, shape: &'static Shape, program: usize) -> Stage {
-        let free = self.free.entry((shape.name, program)).or_default();
-        free.pop().unwrap_or_else(|| {
-            compile(shape, &sources(program), &rules()).expect("the program compiles")
-        })
-    }
-
-    /// Takes a stage back, as if it had just been compiled.
-    pub fn back(&mut self, mut stage: Stage, program: usize) {
-        for (name, rows) in stage.references() {
-            stage.refer(&name, &rows.slice(0, 0));
-        }
-        self.free.entry((stage.shape.name, program)).or_default().push(stage);
-    }
-}
 
 /// One thread of a worker.
 pub struct Actor {
@@ -443,19 +392,6 @@ impl<'p> World<'p> {
     }
 }
 
-pub fn count(shape: &Shape) -> u32 {
-    wake::shards_of(shape, SHARDS, wake::INTAKE_SUBJECTS)
-}
-
 fn forgiven(error: &LogError) -> bool {
     matches!(error, LogError::Unavailable(_)) || is_killed(error)
 }
-
-/// Two that are small, one that takes what is left.
-const AGENCIES: &str = concat!(
-    "agency_id,provinces,products,bucket_min,bucket_max,unit_cost,capacity,",
-    "commission_by_bucket,perf_by_bucket\n",
-    "A1,,cash,1-30,361+,5.00,2,0.20|0.20|0.20|0.20|0.20|0.20|0.20,1.20|1.20|1.20|1.20|1.20|1.20|1.20\n",
-    "A2,,,1-30,361+,0.00,1,0.30|0.30|0.30|0.30|0.30|0.30|0.30,1.10|1.10|1.10|1.10|1.10|1.10|1.10\n",
-    "A3,,,1-30,361+,0.00,,0.40|0.40|0.40|0.40|0.40|0.40|0.40,0.60|0.60|0.60|0.60|0.60|0.60|0.60\n",
-);

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use recoup_operators::settle::invariants::Broken;
 
 use crate::commit::{Backoff, Outcome, Pause, commit_group};
 use crate::group::{Diverged, Group};
@@ -60,6 +61,8 @@ pub struct Turn {
     pub fenced: usize,
     pub stepping: Duration,
     pub committing: Duration,
+    /// What was broken of what must hold.
+    pub broken: Broken,
 }
 
 /// One turn: what lies ready, up to `limit`, is read, stepped and committed.
@@ -80,6 +83,7 @@ pub fn turn(
         turn.stepping += began.elapsed();
         turn.steps += 1;
         turn.rows += step.rows;
+        turn.broken.add(&step.broken);
         if step.commits.is_empty() {
             continue;
         }

@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::memory::digest::digest;
+use recoup_operators::settle::invariants::Broken;
 use recoup_sql::{Memories, Said, Stage};
 
+use crate::audit;
 use crate::commit::ShardCommit;
 use crate::cursor::{self, Cursor};
 use crate::decoder::Decoder;
@@ -77,6 +79,8 @@ pub struct Step {
     pub commits: Vec<ShardCommit>,
     /// Rows read.
     pub rows: usize,
+    /// What it breaks of what must hold.
+    pub broken: Broken,
 }
 
 impl Group {
@@ -166,7 +170,7 @@ impl Group {
         if let [message] = messages
             && !self.whole(message)
         {
-            return Ok(Step { commits: vec![], rows: 0 });
+            return Ok(Step { commits: vec![], rows: 0, broken: Broken::default() });
         }
         let mut last: BTreeMap<u32, &Message> = BTreeMap::new();
         let (facts, mut by_shard) = self.speak(messages, &mut last);
@@ -177,7 +181,8 @@ impl Group {
             commits.extend(self.answer(number, message, said)?);
         }
         assert!(by_shard.is_empty(), "only shards that read something say something");
-        Ok(Step { commits, rows })
+        let broken = if commits.is_empty() { Broken::default() } else { audit::of(&self.stage) };
+        Ok(Step { commits, rows, broken })
     }
 
     /// What the shards take from messages, and what each says of it.

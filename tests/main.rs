@@ -3,6 +3,7 @@
 // A test says what it expects, and stops where that fails.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod close;
 mod flow;
 mod hostile;
 mod log;
@@ -10,3 +11,4 @@ mod program;
 mod serve;
 mod sim;
 mod tidy;
+mod verbs;

@@ -223,7 +223,8 @@ class Chaos:
         files = sorted(glob.glob(os.path.join(self.case, "intake-*.jsonl")),
                        key=lambda path: int(path.rsplit("-", 1)[1].split(".")[0]))
         oracle = [sys.executable, os.path.join(ORACLE, "oracle.py"), "--intake", *files,
-                  "--reference", reference, "--out", theirs, "--case", "borrower"]
+                  "--reference", reference, "--out", theirs, "--case", "borrower",
+                  "--key", os.path.join(self.folder, "key")]
         subprocess.run(oracle, check=True)
         limits = [sys.executable, os.path.join(ORACLE, "limits.py"), out, theirs,
                   "--reference", reference, "--case", "borrower"]

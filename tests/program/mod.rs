@@ -7,6 +7,7 @@ use recoup::decoder::Decoder;
 use recoup::log::Outgoing;
 use recoup::post::parse_reference;
 use recoup_operators::Rules;
+use recoup_sql::stages::discounted;
 use recoup_sql::{Dialect, Source, shipped};
 
 const REPORT: &str = concat!(
@@ -189,6 +190,21 @@ fn a_user_changes_one_statement_without_touching_rust() {
     assert_eq!(price(&shipped()), ("490.00".into(), 0));
     let halved = changed("i.balance * c.recovery_rate * i.idx", "i.balance * 0.25 * i.idx");
     assert_eq!(price(&halved), ("240.00".into(), 0));
+}
+
+/// What follows downstream does not depend on which price is chosen.
+#[test]
+fn both_pricing_files_differ_in_nothing_but_the_price() {
+    let plain = shipped().into_iter().find(|source| source.name == "40_reprice.sql");
+    let beside = |text: &str| {
+        let (_, text) = text.split_once("CREATE VIEW indexed").expect("a view of the index");
+        let (before, price) = text.split_once("    CAST(\n").expect("a price");
+        let (_, after) = price.split_once("AS DECIMAL(18, 2)) AS price").expect("its end");
+        format!("{before}{after}")
+    };
+    let (plain, full) = (plain.expect("a plain price").text, discounted().text);
+    assert_eq!(beside(&plain), beside(&full));
+    assert_ne!(plain, full);
 }
 
 #[test]

@@ -211,7 +211,7 @@ impl Batch {
                 }
                 for message in messages {
                     let Some(relation) = relation(&message.subject) else { continue };
-                    for rows in rows::decode(&message.payload).unwrap_or_default() {
+                    for rows in rows::of(&message)? {
                         match relation {
                             "loans" => self.latest = self.latest.max(newest(&rows)),
                             "placements" => self.placed += placed(&rows),

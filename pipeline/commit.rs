@@ -16,13 +16,14 @@
 //! is skipped here.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tracing::{debug, warn};
 
 use crate::cursor::{self, Cursor};
-use crate::log::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Log, LogError, Outgoing, size};
+use crate::log::{BATCH_BYTES_MAX, Log, LogError, Outgoing, size};
 
 /// How often a leader may show a cursor older than the one we built on before it counts as lost.
 const BEHIND_MAX: u32 = 8;
@@ -58,6 +59,8 @@ pub enum Outcome {
 #[async_trait]
 pub trait Pause: Send + Sync {
     async fn pause(&self, attempt: u32);
+    /// Is told of each commit whose answer was lost or doubtful, so that the log is asked.
+    fn doubted(&self) {}
 }
 
 /// Twice as long each time, from 25 ms to 2 s.
@@ -68,6 +71,27 @@ impl Pause for Backoff {
     async fn pause(&self, attempt: u32) {
         let wait = Duration::from_millis(25 << attempt.min(7)).min(Duration::from_secs(2));
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// Pauses as [`Backoff`] does, and counts the doubts.
+#[derive(Default)]
+pub struct Doubts(AtomicUsize);
+
+impl Doubts {
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Pause for Doubts {
+    async fn pause(&self, attempt: u32) {
+        Backoff.pause(attempt).await;
+    }
+
+    fn doubted(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -88,7 +112,7 @@ pub async fn commit_group(
 ) -> Result<Vec<(u32, Outcome)>, LogError> {
     let mut open = group.into_iter().map(Open::new).collect::<Vec<_>>();
     loop {
-        let parts = fill(&open);
+        let parts = fill(&open, log.batch_messages_max());
         if parts.is_empty() {
             break;
         }
@@ -132,6 +156,9 @@ pub async fn store(
             }
             Err(error @ (LogError::Fenced { .. } | LogError::Unavailable(_))) => {
                 debug!(stream, %error, attempt, "commit in doubt");
+                if matches!(error, LogError::Unavailable(_)) {
+                    pause.doubted();
+                }
                 let (count, mut again) = (sent.len(), Vec::new());
                 for index in sent {
                     outcomes[index] = settle(log, stream, &members[index].fence, pause).await?;
@@ -257,7 +284,7 @@ impl Open {
 
 /// What of the open shards goes into the next batch: whole shards, or the beginning of one that
 /// no batch can hold.
-fn fill(open: &[Open]) -> Vec<Part> {
+fn fill(open: &[Open], messages_max: usize) -> Vec<Part> {
     let (mut parts, mut messages, mut bytes) = (Vec::new(), 0, 0);
     for (index, shard) in open.iter().enumerate() {
         if shard.outcome.is_some() {
@@ -267,7 +294,7 @@ fn fill(open: &[Open]) -> Vec<Part> {
         // A cursor is some hundreds of bytes; its names are a setting, so it is measured.
         let own = shard.commit.cursor.encode().len() + 2 * shard.commit.cursor_subject.len() + 512;
         let total = own + rest.iter().map(size).sum::<usize>();
-        let fits = |messages, bytes| messages <= BATCH_MESSAGES_MAX && bytes <= BATCH_BYTES_MAX;
+        let fits = |messages, bytes| messages <= messages_max && bytes <= BATCH_BYTES_MAX;
         if fits(messages + rest.len() + 1, bytes + total) {
             parts.push(Part { index, messages: rest.len() });
             (messages, bytes) = (messages + rest.len() + 1, bytes + total);

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod cli;
 pub mod commit;
+pub mod crew;
 pub mod cursor;
 pub mod decoder;
 pub mod doctor;

@@ -132,6 +132,15 @@ pub fn decode(path: &str, bytes: &Bytes) -> Result<Snapshot, SnapshotError> {
     Ok(Snapshot { header, tables: groups, references })
 }
 
+/// Whether a snapshot is one to wake from.
+pub enum Fit {
+    Yes,
+    /// It is of another place than the one wanted.
+    No,
+    /// It should have been, and is not.
+    Because(String),
+}
+
 /// Where snapshots are kept.
 #[derive(Clone)]
 pub struct Snapshots {
@@ -172,26 +181,31 @@ impl Snapshots {
         Ok(())
     }
 
-    /// The newest snapshot that verifies and is no newer than `seq`; those that do not verify are
-    /// named in the second answer.
+    /// The newest snapshot that verifies and fits; the second answer tells of those that should
+    /// have been taken and were not.
     pub async fn newest(
         &self,
         stage: &str,
         shard: u32,
-        seq: u64,
-        input_created: i64,
-    ) -> Result<(Option<Snapshot>, Vec<SnapshotError>), SnapshotError> {
-        let mut torn = vec![];
+        fits: &(dyn Fn(&Header) -> Fit + Sync),
+    ) -> Result<(Option<Snapshot>, Vec<String>), SnapshotError> {
+        let mut passed_over = vec![];
         for path in self.list(stage, shard).await?.into_iter().rev() {
-            let bytes = self.store.get(&path).await?.bytes().await?;
+            let bytes = match self.store.get(&path).await {
+                // Whoever owned the shard a moment ago has tidied up.
+                Err(object_store::Error::NotFound { .. }) => continue,
+                found => found?.bytes().await?,
+            };
             match decode(path.as_ref(), &bytes) {
-                Ok(found) if found.header.input_created != input_created => {}
-                Ok(found) if found.header.seq > seq => {}
-                Ok(found) => return Ok((Some(found), torn)),
-                Err(error) => torn.push(error),
+                Err(error) => passed_over.push(error.to_string()),
+                Ok(found) => match fits(&found.header) {
+                    Fit::Yes => return Ok((Some(found), passed_over)),
+                    Fit::No => {}
+                    Fit::Because(why) => passed_over.push(format!("snapshot {path}: {why}")),
+                },
             }
         }
-        Ok((None, torn))
+        Ok((None, passed_over))
     }
 
     async fn list(&self, stage: &str, shard: u32) -> Result<Vec<Path>, SnapshotError> {

@@ -69,13 +69,18 @@ impl Dialect {
         Ok(Dialect { columns, slot, planned, context })
     }
 
+    /// Whether each row depends on one raw row only, so that many messages may be read at once.
+    pub fn by_row(&self) -> bool {
+        self.planned.by_row
+    }
+
     /// Raw rows, as decoded, in the canonical dialect.
     pub fn apply(&self, raw: &RecordBatch) -> RecordBatch {
         let rows = renamed(raw, self.slot.schema());
         let canonical = facts::canonical();
         let mut part = |rows: &RecordBatch| {
             self.slot.set(rows.clone());
-            narrow::execute(&self.context, &self.planned)
+            narrow::execute(&self.context, &self.planned, false)
         };
         let mut alone = |row: &RecordBatch, _: &str| spoilt(row, &self.planned.schema);
         let parts = narrow::halve(&rows, &mut part, &mut alone);

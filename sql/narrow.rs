@@ -55,7 +55,8 @@ impl Guilty {
 
 /// Runs a statement over what the slots hold.
 pub fn run(stage: &Stage, planned: &Planned) -> (RecordBatch, Vec<Guilty>) {
-    let error = match execute(&stage.context, planned) {
+    let funnel = stage.shape.funnel;
+    let error = match execute(&stage.context, planned, funnel) {
         Ok(rows) => return (rows, vec![]),
         Err(error) => error.strip_backtrace(),
     };
@@ -67,7 +68,7 @@ pub fn run(stage: &Stage, planned: &Planned) -> (RecordBatch, Vec<Guilty>) {
     let all = slot.get();
     let mut part = |rows: &RecordBatch| {
         slot.set(rows.clone());
-        execute(&stage.context, planned)
+        execute(&stage.context, planned, funnel)
     };
     let mut alone = |row: &RecordBatch, error: &str| {
         guilty.push(one(planned, row, error));
@@ -79,16 +80,17 @@ pub fn run(stage: &Stage, planned: &Planned) -> (RecordBatch, Vec<Guilty>) {
 }
 
 /// Runs a plan once more, with what its slots hold now.
-pub fn execute(context: &SessionContext, planned: &Planned) -> Result<RecordBatch> {
+pub fn execute(context: &SessionContext, planned: &Planned, funnel: bool) -> Result<RecordBatch> {
     let plan = reset_plan_states(Arc::clone(&planned.plan))?;
     let stream = execute_stream(plan, context.task_ctx())?;
     let batches = futures::executor::block_on(stream.try_collect::<Vec<_>>())?;
-    Ok(ordered(joined(&planned.schema, batches)))
+    Ok(ordered(joined(&planned.schema, batches), funnel))
 }
 
 /// Rows by shard and place in the log. A join may answer rows that found nothing after those that
-/// did, which would make the order depend on where the stream was cut (A9).
-fn ordered(rows: RecordBatch) -> RecordBatch {
+/// did, which would make the order depend on where the stream was cut (A9). In a funnel, `shard`
+/// says who said a row: there the place in the log is all.
+fn ordered(rows: RecordBatch, funnel: bool) -> RecordBatch {
     let numbers = |name: &str| {
         let column = rows.column_by_name(name)?;
         column.as_primitive_opt::<UInt32Type>().map(|column| column.values().clone())
@@ -97,7 +99,8 @@ fn ordered(rows: RecordBatch) -> RecordBatch {
     let (Some(shards), Some(seqs), Some(places)) = (numbers("shard"), seqs, numbers("row")) else {
         return rows;
     };
-    let place = |row: usize| (shards[row], seqs.value(row), places[row]);
+    let of = |row: usize| if funnel { 0 } else { shards[row] };
+    let place = |row: usize| (of(row), seqs.value(row), places[row]);
     if (1..rows.num_rows()).all(|row| place(row - 1) <= place(row)) {
         return rows;
     }

@@ -55,8 +55,8 @@ pub async fn replay(args: &ReplayArgs, settings: &Settings) -> Result<(), Failur
     again::replay(args, settings).await
 }
 
-pub async fn serve(_args: ServeArgs, settings: &Settings) -> Result<(), Failure> {
-    broker::serve(settings).await
+pub async fn serve(args: ServeArgs, settings: &Settings) -> Result<(), Failure> {
+    broker::serve(&args, settings).await
 }
 
 pub fn batch(args: BatchArgs, settings: &Settings) -> Result<(), Failure> {

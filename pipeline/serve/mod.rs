@@ -45,7 +45,9 @@ pub use follow::follow;
 pub use room::{Moment, News, Room, Standing};
 pub use scram::{ITERATIONS, Users, UsersError, add_user, fresh_password, scram_verifier};
 
+use crate::health::Readiness;
 use crate::log::{Log, LogError};
+use crate::metrics::Metrics;
 
 /// The catalog, as `\l` and `dbname` say it.
 const DATABASE: &str = "recoup";
@@ -63,6 +65,10 @@ pub struct Options {
     /// The most bytes that all statements together may hold.
     pub memory_bytes_max: usize,
     pub connections_max: usize,
+    /// What queries are counted in.
+    pub metrics: Metrics,
+    /// Is done when every stream has been read to its end once.
+    pub readiness: Readiness,
 }
 
 impl Default for Options {
@@ -74,6 +80,8 @@ impl Default for Options {
             rows_max: 5_000_000,
             memory_bytes_max: 2 << 30,
             connections_max: 64,
+            metrics: Metrics::default(),
+            readiness: Readiness::default(),
         }
     }
 }
@@ -101,7 +109,8 @@ pub enum ServeError {
 /// Connections, and the queries behind them, run on threads of their own: following never waits
 /// for them.
 pub async fn serve(log: Arc<dyn Log>, options: Options) -> Result<(), ServeError> {
-    let room = Arc::new(Room::new());
+    let streams = follow::STREAMS.iter().map(|(stream, _)| *stream);
+    let room = Arc::new(Room::awaited(options.readiness.clone(), streams));
     let listener = bind(&options)?;
     let doors = Engine::start()?;
     let listening = doors.handle().spawn(listen(listener, room.clone(), options));
@@ -138,7 +147,7 @@ pub async fn listen(
     let taken = |error| ServeError::Taken(options.listen, error);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(taken)?;
     let handlers = Arc::new(desk::Handlers {
-        desk: Arc::new(desk::Desk::new(Arc::new(context), options.statement_timeout)),
+        desk: Arc::new(desk::Desk::new(Arc::new(context), &options)),
         users,
         connections: Arc::default(),
         pids: Arc::new(RandomPidSecretKeyGenerator::default()),

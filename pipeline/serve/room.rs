@@ -14,6 +14,7 @@ use recoup_operators::facts;
 use recoup_operators::memory::table::Snapshot;
 
 use super::relations::Relations;
+use crate::health::Readiness;
 
 /// One shard of a stage, as its newest cursor that was read says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,7 @@ struct Inner {
 #[derive(Default)]
 pub struct Room {
     inner: RwLock<Inner>,
+    readiness: Readiness,
 }
 
 /// What a read brought: rows by relation in log order, the cursors behind them, the last sequence.
@@ -60,6 +62,19 @@ pub struct News {
 impl Room {
     pub fn new() -> Self {
         Room::default()
+    }
+
+    /// A room that is ready when each of these streams has been read to its end once.
+    pub fn awaited(readiness: Readiness, streams: impl Iterator<Item = &'static str>) -> Self {
+        for stream in streams {
+            readiness.wait_for(&awaited(stream));
+        }
+        Room { readiness, ..Room::default() }
+    }
+
+    /// Notes that a stream has been read to where it ended when reading began.
+    pub fn caught_up(&self, stream: &str) {
+        self.readiness.done(&awaited(stream));
     }
 
     /// Takes in what was read of a stream, all at once: no reader sees half of it.
@@ -106,6 +121,10 @@ impl Room {
     pub fn size(&self) -> usize {
         self.inner.read().unwrap_or_else(PoisonError::into_inner).relations.size()
     }
+}
+
+fn awaited(stream: &str) -> String {
+    format!("stream {stream}")
 }
 
 /// Every relation at one place in the log.

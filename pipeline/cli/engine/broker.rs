@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use recoup_sql::stages::STAGES;
 
+use super::roles;
 use crate::cli::Failure;
+use crate::cli::serve::ServeArgs;
 use crate::doctor::STREAMS;
 use crate::log::Log;
 use crate::log::broker::{Access, Login};
@@ -46,8 +48,8 @@ pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The reading room, until its log is lost.
-pub async fn serve(settings: &Settings) -> Result<(), Failure> {
+/// The reading room, until its log is lost or somebody asks it to close.
+pub async fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), Failure> {
     let listen = settings.serve.listen.parse().map_err(|_| {
         Failure::Settings(format!("serve.listen {} is no address", settings.serve.listen))
     })?;
@@ -57,5 +59,10 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
         ..serve::Options::default()
     };
     let log: Arc<dyn Log> = Arc::new(connect(settings).await?);
-    serve::serve(log, options).await.map_err(Failure::failed)
+    roles::answer(settings, &options.metrics, &options.readiness).await?;
+    tokio::select! {
+        ended = serve::serve(log, options) => ended.map_err(Failure::failed),
+        () = roles::stopped() => Ok(()),
+        () = roles::orphaned(), if args.minded => Ok(()),
+    }
 }

@@ -13,8 +13,9 @@ use datafusion::arrow::array::{AsArray, StringArray};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::Rules;
+use recoup_operators::settle::invariants::Broken;
 use recoup_sql::stages::STAGES;
-use recoup_sql::{Mistake, Source, compile};
+use recoup_sql::{Answers, Mistake, Source, compile};
 
 use crate::decoder::Decoder;
 use crate::drive::{Stopped, Waiting, turn};
@@ -30,6 +31,10 @@ use crate::wake;
 pub const ROUND_FACTS: usize = 100_000;
 /// Rounds at the end of a file before it is taken that things never settle.
 const ROUNDS_MAX: usize = 1_000;
+
+/// Rounds without a placement after which nothing moves: a shard hands back what it kept for cases
+/// that did not come only a round later, and it takes one more to deal it to another shard.
+const QUIET_ROUNDS: usize = 3;
 
 /// Why a batch ended early.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +55,9 @@ pub struct Batch {
     stages: Vec<(Group, Box<dyn Reader>)>,
     followers: Vec<Box<dyn Reader>>,
     pub relations: Relations,
+    /// What was broken of what must hold of the books.
+    pub broken: Broken,
+    answers: Answers,
     /// Which file a message of the intake was cut from.
     sources: BTreeMap<u64, String>,
     facts: usize,
@@ -95,11 +103,16 @@ impl Batch {
         for stream in ["book", "statements", "reports", "loans"] {
             followers.push(here.wait(log.read(stream, &[], 0))?);
         }
+        let relations = Relations::default();
+        let answers = Answers::compile(sources, &relations.schemas())
+            .map_err(|mistake| BatchError::Program(vec![mistake]))?;
         Ok(Batch {
             log,
             stages,
             followers,
-            relations: Relations::default(),
+            relations,
+            broken: Broken::default(),
+            answers,
             sources: BTreeMap::new(),
             facts: 0,
             rounds: 0,
@@ -144,8 +157,10 @@ impl Batch {
     /// The end of a file: rounds until nothing moves.
     pub fn settle(&mut self) -> Result<(), BatchError> {
         self.drain()?;
+        let mut quiet = 0;
         for _ in 0..ROUNDS_MAX {
-            if !self.round()? {
+            quiet = if self.round()? { 0 } else { quiet + 1 };
+            if quiet == QUIET_ROUNDS {
                 break;
             }
         }
@@ -160,6 +175,15 @@ impl Batch {
             self.drain()?;
         }
         self.settle()
+    }
+
+    /// Computes the program's views over what was said so far; they become relations.
+    pub fn answer(&mut self) -> Result<(), BatchError> {
+        let said = self.answers.run(&self.relations.rows());
+        for (name, rows) in said.map_err(|mistake| BatchError::Program(vec![mistake]))? {
+            self.relations.put(&name, &rows);
+        }
+        Ok(())
     }
 
     fn tick(&mut self, kind: &str, at: i64, number: i64) -> Result<(), BatchError> {
@@ -192,6 +216,7 @@ impl Batch {
                     if turn.messages == 0 {
                         break;
                     }
+                    self.broken.add(&turn.broken);
                     moved = true;
                 }
             }
@@ -243,9 +268,8 @@ pub fn relation(subject: &str) -> Option<&str> {
         return None;
     }
     let shown = match stream {
-        "book" => {
-            !["demand", "lines", "ticked", "agencies", "desks", "contracts"].contains(&relation)
-        }
+        "book" => !["demand", "lines", "ticked", "agencies", "desks", "contracts", "remittances"]
+            .contains(&relation),
         "statements" => true,
         "loans" => ["refused", "rounds"].contains(&relation),
         _ => relation == "refused",

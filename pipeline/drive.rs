@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use recoup_operators::settle::invariants::Broken;
+
 use crate::commit::{Doubts, Outcome, commit_group};
 use crate::group::{Diverged, Group, Round, Step};
 use crate::log::{Log, LogError, ReadLimit, Reader};
@@ -59,6 +61,8 @@ pub struct Turn {
     pub fenced: usize,
     pub stepping: Duration,
     pub committing: Duration,
+    /// What was broken of what must hold.
+    pub broken: Broken,
 }
 
 /// One turn: what lies ready, up to `limit`, is read, stepped and committed.
@@ -82,6 +86,7 @@ pub fn turn(
         turn.steps += 1;
         turn.rows += step.rows;
         turn.unknown_fields += step.unknown_fields;
+        turn.broken.add(&step.broken);
         if !step.commits.is_empty() {
             commit(log, waiting, group, step, &mut turn)?;
         }

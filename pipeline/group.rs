@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::memory::digest::digest;
+use recoup_operators::settle::invariants::Broken;
 use recoup_sql::{Memories, Said, Stage};
 
+use crate::audit;
 use crate::commit::ShardCommit;
 use crate::cursor::{self, Cursor};
 use crate::decoder::{Decoder, Facts};
@@ -103,6 +105,8 @@ pub struct Step {
     pub told: BTreeMap<u32, Told>,
     /// Fields of the intake that nobody asked for.
     pub unknown_fields: u64,
+    /// What it breaks of what must hold.
+    pub broken: Broken,
 }
 
 impl Group {
@@ -183,6 +187,9 @@ impl Group {
             }
         }
         assert!(by_shard.is_empty(), "only shards that read something say something");
+        if !step.commits.is_empty() {
+            step.broken = audit::of(&self.stage);
+        }
         Ok(step)
     }
 

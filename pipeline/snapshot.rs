@@ -142,7 +142,7 @@ pub enum Fit {
 }
 
 /// Where snapshots are kept.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Snapshots {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
@@ -171,10 +171,27 @@ impl Snapshots {
 
     /// Stores a snapshot and removes those that nobody needs any more.
     pub async fn put(&self, header: &Header, bytes: Bytes) -> Result<(), SnapshotError> {
-        let folder = self.folder(&header.stage, header.shard);
-        let path = folder.clone().join(format!("{:020}.snapshot", header.seq));
+        self.put_into(self.folder(&header.stage, header.shard), header.seq, bytes).await
+    }
+
+    /// Stores what is no shard's under a name of its own, as [`Snapshots::put`] does.
+    pub async fn put_of(&self, what: &str, seq: u64, bytes: Bytes) -> Result<(), SnapshotError> {
+        self.put_into(self.prefix.clone().join(what), seq, bytes).await
+    }
+
+    /// What is stored under such a name, oldest first.
+    pub async fn paths_of(&self, what: &str) -> Result<Vec<Path>, SnapshotError> {
+        self.list(&self.prefix.clone().join(what)).await
+    }
+
+    pub async fn read(&self, path: &Path) -> Result<Bytes, SnapshotError> {
+        Ok(self.store.get(path).await?.bytes().await?)
+    }
+
+    async fn put_into(&self, folder: Path, seq: u64, bytes: Bytes) -> Result<(), SnapshotError> {
+        let path = folder.clone().join(format!("{seq:020}.snapshot"));
         self.store.put(&path, bytes.into()).await?;
-        let mut kept = self.list(&header.stage, header.shard).await?;
+        let mut kept = self.list(&folder).await?;
         while kept.len() > KEPT {
             self.store.delete(&kept.remove(0)).await?;
         }
@@ -190,7 +207,7 @@ impl Snapshots {
         fits: &(dyn Fn(&Header) -> Fit + Sync),
     ) -> Result<(Option<Snapshot>, Vec<String>), SnapshotError> {
         let mut passed_over = vec![];
-        for path in self.list(stage, shard).await?.into_iter().rev() {
+        for path in self.list(&self.folder(stage, shard)).await?.into_iter().rev() {
             let bytes = match self.store.get(&path).await {
                 // Whoever owned the shard a moment ago has tidied up.
                 Err(object_store::Error::NotFound { .. }) => continue,
@@ -208,9 +225,8 @@ impl Snapshots {
         Ok((None, passed_over))
     }
 
-    async fn list(&self, stage: &str, shard: u32) -> Result<Vec<Path>, SnapshotError> {
-        let folder = self.folder(stage, shard);
-        let found: Vec<_> = self.store.list(Some(&folder)).try_collect().await?;
+    async fn list(&self, folder: &Path) -> Result<Vec<Path>, SnapshotError> {
+        let found: Vec<_> = self.store.list(Some(folder)).try_collect().await?;
         let mut paths: Vec<Path> = found.into_iter().map(|meta| meta.location).collect();
         paths.retain(|path| path.as_ref().ends_with(".snapshot"));
         paths.sort();

@@ -26,7 +26,7 @@ use crate::group::{Group, Owner};
 use crate::health::Readiness;
 use crate::limits;
 use crate::log::{Log, LogError, ReadLimit, Reader};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, REPLAY};
 use crate::rows::Packing;
 use crate::snapshot::{self, Snapshots};
 use crate::wake;
@@ -173,7 +173,12 @@ impl Worker {
                 *reader = self.reader(waiting, group)?;
                 Ok(None)
             }
-            Err(stopped) => Err(stopped.into()),
+            Err(stopped) => {
+                if matches!(stopped, Stopped::Diverged(_)) {
+                    self.metrics.broken_invariants.with_label_values(&[REPLAY]).inc();
+                }
+                Err(stopped.into())
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::{UInt32Type, UInt64Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::ExecutionPlanProperties;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use futures::TryStreamExt;
 use recoup_operators::facts;
@@ -82,8 +82,12 @@ pub fn run(stage: &Stage, planned: &Planned) -> (RecordBatch, Vec<Guilty>) {
 /// Runs a plan once more, with what its slots hold now.
 pub fn execute(context: &SessionContext, planned: &Planned, funnel: bool) -> Result<RecordBatch> {
     let plan = reset_plan_states(Arc::clone(&planned.plan))?;
-    let stream = execute_stream(plan, context.task_ctx())?;
-    let batches = futures::executor::block_on(stream.try_collect::<Vec<_>>())?;
+    // The parts of a union one after the other: in the step there is nobody to run them beside.
+    let mut batches = vec![];
+    for part in 0..plan.output_partitioning().partition_count() {
+        let stream = plan.execute(part, context.task_ctx())?;
+        batches.extend(futures::executor::block_on(stream.try_collect::<Vec<_>>())?);
+    }
     Ok(ordered(joined(&planned.schema, batches), funnel))
 }
 

@@ -3,8 +3,10 @@
 // A test says what it expects, and stops where that fails.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod close;
 mod flow;
 mod log;
 mod program;
 mod serve;
 mod tidy;
+mod verbs;

@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use super::fold::{BEFORE, OVER, Parts};
+use super::bookings::Bookings;
 use super::letters::{Letters, text};
 use crate::facts::{self, MONEY};
 
@@ -73,7 +73,7 @@ pub fn texts(rows: usize, bytes: usize) -> StringBuilder {
     StringBuilder::with_capacity(rows, rows * bytes)
 }
 
-fn instants(rows: usize) -> TimestampMicrosecondBuilder {
+pub fn instants(rows: usize) -> TimestampMicrosecondBuilder {
     TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(facts::instant())
 }
 
@@ -99,7 +99,7 @@ impl Place {
         self.row.append_value(row);
     }
 
-    fn letter(&mut self, letters: &Letters<'_>, i: usize) {
+    pub fn letter(&mut self, letters: &Letters<'_>, i: usize) {
         self.push(letters.shard.value(i), letters.seq.value(i), letters.row.value(i));
     }
 
@@ -127,6 +127,7 @@ pub struct View<'a> {
     /// Penalty, fee, interest, principal still owed.
     pub owed: [i64; 4],
     pub days_past_due: i32,
+    pub delinquent_days: i32,
     pub origination_date: Option<i32>,
     pub due_date: Option<i32>,
     pub score: Option<i32>,
@@ -151,6 +152,7 @@ pub struct Stamped {
     contactable: BooleanBuilder,
     event_id: StringBuilder,
     event_time: TimestampMicrosecondBuilder,
+    delinquent_days: Int32Builder,
 }
 
 impl Stamped {
@@ -171,6 +173,7 @@ impl Stamped {
             contactable: BooleanBuilder::with_capacity(rows),
             event_id: texts(rows, 12),
             event_time: instants(rows),
+            delinquent_days: Int32Builder::with_capacity(rows),
         }
     }
 
@@ -204,6 +207,7 @@ impl Stamped {
         self.contactable.append_null();
         self.event_id.append_null();
         self.event_time.append_null();
+        self.delinquent_days.append_null();
     }
 
     /// A loan after a letter.
@@ -234,7 +238,7 @@ impl Stamped {
             column.append_value(value);
         }
         self.days_past_due.append_value(loan.days_past_due);
-        self.bucket.append_value(facts::BUCKETS[facts::bucket(loan.days_past_due)]);
+        self.bucket.append_value(facts::BUCKETS[facts::bucket(loan.delinquent_days)]);
         self.origination_date.append_option(loan.origination_date);
         self.due_date.append_option(loan.due_date);
         self.phone_masked.append_option(loan.phone_masked);
@@ -242,6 +246,7 @@ impl Stamped {
         self.contactable.append_option(loan.contactable);
         self.event_id.append_value(loan.event_id);
         self.event_time.append_value(loan.event_time);
+        self.delinquent_days.append_value(loan.delinquent_days);
     }
 
     fn finish(mut self) -> Vec<ArrayRef> {
@@ -260,99 +265,7 @@ impl Stamped {
         columns.push(Arc::new(self.contactable.finish()));
         columns.push(Arc::new(self.event_id.finish()));
         columns.push(Arc::new(self.event_time.finish()));
-        columns
-    }
-}
-
-/// One row of bookings.
-pub struct Booking<'a> {
-    pub kind: &'a str,
-    pub movement_id: &'a str,
-    pub reverses: Option<&'a str>,
-    pub loan_id: Option<&'a str>,
-    pub lender_id: Option<&'a str>,
-    pub currency: Option<&'a str>,
-    pub paid_at: Option<i64>,
-    pub channel: Option<&'a str>,
-    pub correction: bool,
-    pub parts: Parts,
-    pub suspense: i64,
-    pub line: u32,
-    pub number: Option<u32>,
-    pub undoes: Option<u32>,
-    pub booked: i64,
-}
-
-pub struct Bookings {
-    place: Place,
-    /// kind, movement_id, reverses, loan_id, lender_id, currency.
-    texts: [StringBuilder; 6],
-    paid_at: TimestampMicrosecondBuilder,
-    channel: StringBuilder,
-    correction: BooleanBuilder,
-    /// penalty, fee, interest, principal, over, before_report, suspense.
-    money: [Decimal128Builder; 7],
-    line: UInt32Builder,
-    number: UInt32Builder,
-    undoes: UInt32Builder,
-    booked: Decimal128Builder,
-}
-
-impl Bookings {
-    fn new(rows: usize) -> Self {
-        Bookings {
-            place: Place::new(rows),
-            texts: std::array::from_fn(|_| texts(rows, 12)),
-            paid_at: instants(rows),
-            channel: texts(rows, 6),
-            correction: BooleanBuilder::with_capacity(rows),
-            money: std::array::from_fn(|_| money(rows)),
-            line: UInt32Builder::with_capacity(rows),
-            number: UInt32Builder::with_capacity(rows),
-            undoes: UInt32Builder::with_capacity(rows),
-            booked: money(rows),
-        }
-    }
-
-    pub fn push(&mut self, letters: &Letters<'_>, i: usize, one: &Booking<'_>) {
-        self.place.letter(letters, i);
-        let texts = [
-            Some(one.kind),
-            Some(one.movement_id),
-            one.reverses,
-            one.loan_id,
-            one.lender_id,
-            one.currency,
-        ];
-        for (column, value) in self.texts.iter_mut().zip(texts) {
-            column.append_option(value);
-        }
-        self.paid_at.append_option(one.paid_at);
-        self.channel.append_option(one.channel);
-        self.correction.append_value(one.correction);
-        let [penalty, fee, interest, principal, ..] = one.parts;
-        let (over, before) = (one.parts[OVER], one.parts[BEFORE]);
-        let money = [penalty, fee, interest, principal, over, before, one.suspense];
-        for (column, value) in self.money.iter_mut().zip(money) {
-            column.append_value(i128::from(value));
-        }
-        self.line.append_value(one.line);
-        self.number.append_option(one.number);
-        self.undoes.append_option(one.undoes);
-        self.booked.append_value(i128::from(one.booked));
-    }
-
-    fn finish(mut self) -> Vec<ArrayRef> {
-        let mut columns = self.place.finish();
-        columns.extend(self.texts.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.push(Arc::new(self.paid_at.finish()));
-        columns.push(Arc::new(self.channel.finish()));
-        columns.push(Arc::new(self.correction.finish()));
-        columns.extend(self.money.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.push(Arc::new(self.line.finish()));
-        columns.push(Arc::new(self.number.finish()));
-        columns.push(Arc::new(self.undoes.finish()));
-        columns.push(Arc::new(self.booked.finish()));
+        columns.push(Arc::new(self.delinquent_days.finish()));
         columns
     }
 }

@@ -337,6 +337,9 @@ fn columns_stand_where_the_dialect_has_them() {
         (PAID_AT, "paid_at"),
         (CHANNEL, "channel"),
         (REVERSES, "reverses"),
+        (REASON, "reason"),
+        (PAYER, "payer"),
+        (AUTHORITY, "authority"),
     ];
     for (column, name) in named {
         assert_eq!(facts::CANONICAL[column], name);

@@ -109,7 +109,7 @@ fn a_contract_names_its_rounding_and_a_deal_keeps_it() {
     assert_eq!(book(&row(7, "p1", 0, "", "")), "0.12");
     settle.hear("contracts", &read(&facts::contracts(), 1, "version,contract_id\n2,none"));
     let said = settle_rules(&mut settle, &row(8, "p2", 1, "", ""));
-    assert_eq!(said, "collection_cost,0.13,,0.050000 half_away\n");
+    assert_eq!(said, "collection_cost,0.13,default,0.050000 half_away\n");
     let said = settle_rules(&mut settle, &row(9, "r2", 2, "0", "-"));
     assert_eq!(said, "collection_cost,-0.12,C7@1,0.050000 half_even\n");
 }

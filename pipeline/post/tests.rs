@@ -17,13 +17,16 @@ fn fitting_files_become_typed_rows() {
     assert_eq!(reference.notes, ["curve.csv: column note is ignored"]);
     let batch = reference.at_version(3).expect("rows");
     let expected = [
-        "+---------+---------+--------+---------------+---------------+--------+",
-        "| version | product | bucket | recovery_rate | handling_cost | months |",
-        "+---------+---------+--------+---------------+---------------+--------+",
-        "| 3       | cash    | 31-60  | 0.3100        | 12.50         |        |",
-        "| 3       | cash    | 361+   | 0.0400        | 0.00          |        |",
-        "+---------+---------+--------+---------------+---------------+--------+",
+        "+---------+---------+--------+---------------+---------------+",
+        "| version | product | bucket | recovery_rate | handling_cost |",
+        "+---------+---------+--------+---------------+---------------+",
+        "| 3       | cash    | 31-60  | 0.3100        | 12.50         |",
+        "| 3       | cash    | 361+   | 0.0400        | 0.00          |",
+        "+---------+---------+--------+---------------+---------------+",
     ];
+    let told = ["months", "commission_rate", "servicing_cost", "discount_rate"];
+    assert!(told.iter().all(|name| batch.column_by_name(name).expect("a column").is_null(0)));
+    let batch = batch.project(&[0, 1, 2, 3, 4]).expect("five columns");
     assert_eq!(pretty_format_batches(&[batch]).expect("table").to_string(), expected.join("\n"));
 
     let contracts = "contract_id,lender_id,agency_id,valid_from,valid_to,discount,quota\n\
@@ -47,7 +50,7 @@ const BROKEN: [(&str, &str, &[&str]); 7] = [
         "curves",
         "",
         &["f.csv:0: there is no table \"curves\"; there are curve, market, agencies, desks, \
-           contracts"],
+           contracts, waterfalls, authorities, calendars, pauses, exclusions, remittances"],
     ),
     ("market", "province,idx\n", &["f.csv:1: column product is missing"]),
     ("market", "province,product,idx,idx\n", &["f.csv:1: column idx appears twice"]),

@@ -57,7 +57,7 @@ def main():
     program, data = sys.argv[1:]
     demo = start(program, data)
     settled(demo, INTERRUPT)
-    family = children(demo.pid, "recoup")
+    family = children(demo.pid, Path(program).name[:15])
     demo.send_signal(signal.SIGINT)
     _, told = demo.communicate()
     if demo.returncode == 0 or "goes on from here" not in told:
@@ -68,7 +68,7 @@ def main():
 
     demo = start(program, data)
     settled(demo, KILL)
-    for pid in children(demo.pid, "recoup"):
+    for pid in children(demo.pid, Path(program).name[:15]):
         os.kill(pid, signal.SIGKILL)
     out, told = demo.communicate()
     if demo.returncode != 0 or "ended with signal: 9" not in told:

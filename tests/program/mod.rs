@@ -1,5 +1,7 @@
 //! The SQL program: what is wrong with it is said well, and what a user changes takes effect.
 
+mod money;
+
 use recoup::batch::Batch;
 use recoup::decoder::Decoder;
 use recoup::log::Outgoing;

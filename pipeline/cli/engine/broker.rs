@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use recoup_sql::answers::views;
 use recoup_sql::stages::STAGES;
 
+use super::program::failure;
 use super::roles;
 use crate::cli::Failure;
 use crate::cli::serve::ServeArgs;
@@ -12,8 +14,11 @@ use crate::doctor::STREAMS;
 use crate::log::Log;
 use crate::log::broker::{Access, Login};
 use crate::log::jetstream::JetStreamLog;
+use crate::program;
 use crate::serve;
 use crate::settings::Settings;
+use crate::snapshot::Snapshots;
+use crate::trim;
 use crate::wake;
 
 pub async fn connect(settings: &Settings) -> Result<JetStreamLog, Failure> {
@@ -41,6 +46,8 @@ pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
     for stream in STREAMS {
         log.create(stream).await?;
     }
+    trim::begin(log).await?;
+    wake::check_shards(log, settings.shards.count).await?;
     for shape in STAGES {
         let shards = wake::shards_of(shape, settings.shards.count, wake::INTAKE_SUBJECTS);
         wake::init(log, shape, shards).await?;
@@ -48,21 +55,27 @@ pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The reading room, until its log is lost or somebody asks it to close.
+/// The reading room, until it is told to stop or its log is lost.
 pub async fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), Failure> {
     let listen = settings.serve.listen.parse().map_err(|_| {
         Failure::Settings(format!("serve.listen {} is no address", settings.serve.listen))
     })?;
+    let sources = program::sources(&settings.program).map_err(|one| failure(&[one]))?;
     let options = serve::Options {
         listen,
+        views: views(&sources).map_err(|one| failure(&[one]))?,
         users_file: PathBuf::from(&settings.serve.users_file),
+        snapshots: Some(Snapshots::open(&settings.snapshots.url).map_err(Failure::Settings)?),
         ..serve::Options::default()
     };
     let log: Arc<dyn Log> = Arc::new(connect(settings).await?);
     roles::answer(settings, &options.metrics, &options.readiness).await?;
-    tokio::select! {
-        ended = serve::serve(log, options) => ended.map_err(Failure::failed),
-        () = roles::stopped() => Ok(()),
-        () = roles::orphaned(), if args.minded => Ok(()),
-    }
+    let minded = args.minded;
+    let stop = async {
+        tokio::select! {
+            () = roles::stopped() => {}
+            () = roles::orphaned(), if minded => {}
+        }
+    };
+    serve::serve(log, options, stop).await.map_err(Failure::failed)
 }

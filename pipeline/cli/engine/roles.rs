@@ -25,6 +25,7 @@ use crate::worker::{Board, Tempo, Worker, WorkerError};
 
 pub async fn run(args: RunArgs, settings: &Settings) -> Result<(), Failure> {
     let log: Arc<dyn Log> = Arc::new(super::broker::connect(settings).await?);
+    wake::check_shards(log.as_ref(), settings.shards.count).await?;
     let worker = worker(&args, settings, log.clone())?;
     worker.readiness.wait_for(crew::STARTING);
     answer(settings, worker.metrics.as_ref(), &worker.readiness).await?;

@@ -74,24 +74,30 @@ impl Pause for Backoff {
     }
 }
 
-/// Pauses as [`Backoff`] does, and counts the doubts.
-#[derive(Default)]
-pub struct Doubts(AtomicUsize);
+/// Pauses as another does, and counts the doubts.
+pub struct Doubts<'a> {
+    pause: &'a dyn Pause,
+    count: AtomicUsize,
+}
 
-impl Doubts {
+impl<'a> Doubts<'a> {
+    pub fn new(pause: &'a dyn Pause) -> Self {
+        Doubts { pause, count: AtomicUsize::new(0) }
+    }
+
     pub fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
     }
 }
 
 #[async_trait]
-impl Pause for Doubts {
+impl Pause for Doubts<'_> {
     async fn pause(&self, attempt: u32) {
-        Backoff.pause(attempt).await;
+        self.pause.pause(attempt).await;
     }
 
     fn doubted(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 }
 

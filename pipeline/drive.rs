@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use recoup_operators::settle::invariants::Broken;
 
-use crate::commit::{Doubts, Outcome, commit_group};
+use crate::commit::{Backoff, Doubts, Outcome, Pause, commit_group};
 use crate::group::{Diverged, Group, Round, Step};
 use crate::log::{Log, LogError, ReadLimit, Reader};
 
@@ -33,6 +34,16 @@ impl Waiting {
         match self {
             Waiting::Here => futures::executor::block_on(future),
             Waiting::On(handle) => handle.block_on(future),
+        }
+    }
+}
+
+/// In one process nothing answers later than at once: only a runtime waits before it asks again.
+#[async_trait]
+impl Pause for Waiting {
+    async fn pause(&self, attempt: u32) {
+        if let Waiting::On(_) = self {
+            Backoff.pause(attempt).await;
         }
     }
 }
@@ -102,7 +113,7 @@ fn commit(
     step: Step,
     turn: &mut Turn,
 ) -> Result<(), Stopped> {
-    let (began, doubts) = (Instant::now(), Doubts::default());
+    let (began, doubts) = (Instant::now(), Doubts::new(waiting));
     let cursors: Vec<_> = step.commits.iter().map(|one| one.cursor.clone()).collect();
     let stream = group.stage.shape.writes;
     let said = step.commits.iter().flat_map(|one| &one.said);

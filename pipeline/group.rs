@@ -6,6 +6,7 @@
 
 mod begun;
 mod heard;
+mod packed;
 mod told;
 
 use std::collections::BTreeMap;
@@ -22,8 +23,10 @@ use crate::cursor::{self, Cursor};
 use crate::decoder::{Decoder, Facts};
 use crate::drive::Stopped;
 use crate::log::{LogError, Message, Outgoing};
+use crate::post::PART;
 use crate::rows::{self, Packing};
 use heard::{announced, said_by};
+use packed::packed;
 pub use told::{Round, Told};
 
 /// Who writes the cursors of a process.
@@ -255,11 +258,7 @@ impl Group {
         for one in said {
             let to = if shape.to_all { "all".to_string() } else { one.to.to_string() };
             let subject = format!("{}.{to}.{}", shape.writes, one.relation);
-            for payload in rows::encode(&one.rows, self.packing, self.payload_max) {
-                let (subject, expects) = (subject.clone(), None);
-                let headers = vec![(rows::CHECK.into(), rows::check(&payload))];
-                outgoing.push(Outgoing { subject, headers, payload, expects });
-            }
+            outgoing.extend(packed(&subject, &one.rows, self.packing, self.payload_max));
         }
         let cursor = Cursor {
             stage: shape.name.into(),
@@ -297,7 +296,7 @@ impl Group {
         if self.heard(message).is_none() {
             return Ok(true);
         }
-        let part = message.headers.iter().find(|(name, _)| name == "Recoup-Part");
+        let part = message.headers.iter().find(|(name, _)| name == PART);
         let (at, of) = part.and_then(|(_, part)| part.split_once('/')).unwrap_or(("1", "1"));
         if at == "1" {
             self.parts.clear();

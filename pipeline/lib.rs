@@ -4,6 +4,7 @@
 //! counts and reads settings; it decides nothing about loans or money.
 
 pub mod audit;
+pub mod backup;
 pub mod batch;
 pub mod cli;
 pub mod commit;

@@ -104,7 +104,7 @@ impl Answers {
         }
         let mut said = Vec::new();
         for view in &self.views {
-            let rows = narrow::execute(&self.context, view, false).map_err(|error| {
+            let rows = narrow::execute(&self.context, view).map_err(|error| {
                 Mistake::at(&view.file, "", view.line, 1, error.strip_backtrace())
             })?;
             if let Some(slot) = self.slots.get(&view.name) {

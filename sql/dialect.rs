@@ -80,7 +80,7 @@ impl Dialect {
         let canonical = facts::canonical();
         let mut part = |rows: &RecordBatch| {
             self.slot.set(rows.clone());
-            narrow::execute(&self.context, &self.planned, false)
+            narrow::execute(&self.context, &self.planned)
         };
         let mut alone = |row: &RecordBatch, _: &str| spoilt(row, &self.planned.schema);
         let parts = narrow::halve(&rows, &mut part, &mut alone);

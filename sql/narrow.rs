@@ -55,9 +55,8 @@ impl Guilty {
 
 /// Runs a statement over what the slots hold.
 pub fn run(stage: &Stage, planned: &Planned) -> (RecordBatch, Vec<Guilty>) {
-    let funnel = stage.shape.funnel;
-    let error = match execute(&stage.context, planned, funnel) {
-        Ok(rows) => return (rows, vec![]),
+    let error = match execute(&stage.context, planned) {
+        Ok(rows) => return (ordered(rows, stage.shape.funnel), vec![]),
         Err(error) => error.strip_backtrace(),
     };
     let mut guilty = vec![];
@@ -68,7 +67,7 @@ pub fn run(stage: &Stage, planned: &Planned) -> (RecordBatch, Vec<Guilty>) {
     let all = slot.get();
     let mut part = |rows: &RecordBatch| {
         slot.set(rows.clone());
-        execute(&stage.context, planned, funnel)
+        execute(&stage.context, planned)
     };
     let mut alone = |row: &RecordBatch, error: &str| {
         guilty.push(one(planned, row, error));
@@ -76,11 +75,11 @@ pub fn run(stage: &Stage, planned: &Planned) -> (RecordBatch, Vec<Guilty>) {
     };
     let parts = halve(&all, &mut part, &mut alone);
     slot.set(all);
-    (joined(&planned.schema, parts), guilty)
+    (ordered(joined(&planned.schema, parts), stage.shape.funnel), guilty)
 }
 
 /// Runs a plan once more, with what its slots hold now.
-pub fn execute(context: &SessionContext, planned: &Planned, funnel: bool) -> Result<RecordBatch> {
+pub fn execute(context: &SessionContext, planned: &Planned) -> Result<RecordBatch> {
     let plan = reset_plan_states(Arc::clone(&planned.plan))?;
     // The parts of a union one after the other: in the step there is nobody to run them beside.
     let mut batches = vec![];
@@ -88,12 +87,12 @@ pub fn execute(context: &SessionContext, planned: &Planned, funnel: bool) -> Res
         let stream = plan.execute(part, context.task_ctx())?;
         batches.extend(futures::executor::block_on(stream.try_collect::<Vec<_>>())?);
     }
-    Ok(ordered(joined(&planned.schema, batches), funnel))
+    Ok(ordered(joined(&planned.schema, batches), false))
 }
 
 /// Rows by shard and place in the log. A join may answer rows that found nothing after those that
-/// did, which would make the order depend on where the stream was cut (A9). In a funnel, `shard`
-/// says who said a row: there the place in the log is all.
+/// did, which would make the order depend on where the stream was cut (A9). Of a funnel all rows
+/// are the one shard's, and `shard` says who said them: there only the place in the log counts.
 fn ordered(rows: RecordBatch, funnel: bool) -> RecordBatch {
     let numbers = |name: &str| {
         let column = rows.column_by_name(name)?;
@@ -103,8 +102,8 @@ fn ordered(rows: RecordBatch, funnel: bool) -> RecordBatch {
     let (Some(shards), Some(seqs), Some(places)) = (numbers("shard"), seqs, numbers("row")) else {
         return rows;
     };
-    let of = |row: usize| if funnel { 0 } else { shards[row] };
-    let place = |row: usize| (of(row), seqs.value(row), places[row]);
+    let shard = |row: usize| if funnel { 0 } else { shards[row] };
+    let place = |row: usize| (shard(row), seqs.value(row), places[row]);
     if (1..rows.num_rows()).all(|row| place(row - 1) <= place(row)) {
         return rows;
     }

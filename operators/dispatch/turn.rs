@@ -40,9 +40,7 @@ impl Dispatch {
             return loan;
         }
         let priced_now = self.update(loan, row);
-        if fresh {
-            self.mark_excluded(loan);
-        }
+        self.mark_excluded(loan);
         let status = self.loans.status(loan);
         let placed_at_desk = self.cases.desk[case as usize] != NO_DESK;
         if row.kind == "recall" {

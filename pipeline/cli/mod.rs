@@ -3,6 +3,7 @@
 //! Arguments are parsed into plain structs and settings are read in one place; what a verb does is
 //! elsewhere. Exit codes are part of the interface: see [`Failure`].
 
+mod backup;
 mod batch;
 mod check;
 mod completions;
@@ -73,6 +74,8 @@ enum Verb {
     Replay(replay::ReplayArgs),
     Refused(refused::RefusedArgs),
     Doctor(doctor::DoctorArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Trim(trim::TrimArgs),
     Sql(sql::SqlArgs),
     Reconcile(reconcile::ReconcileArgs),
@@ -184,6 +187,8 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Verb::Replay(args) => replay::execute(&args, &settings),
         Verb::Refused(args) => refused::execute(&args, &settings),
         Verb::Doctor(args) => doctor::execute(&args, &settings),
+        Verb::Backup(args) => backup::back_up(&args, &settings),
+        Verb::Restore(args) => backup::restore(&args, &settings),
         Verb::Trim(args) => trim::execute(&args, &settings),
         Verb::Sql(args) => sql::execute(&args, &settings),
         Verb::Reconcile(args) => reconcile::execute(&args, &settings),

@@ -17,7 +17,7 @@ from account import Loan
 from contracts import Agreements
 from market import SHARE, Market, half_away
 from reading import (
-    BUCKETS, DAY_MICROS, DEBT_ONLY, PARTS, Refused, bucket, date_text, instant_text, money, read,
+    BUCKETS, DAY_MICROS, DEBT_ONLY, PARTS, Refused, bucket, date_text, instant_text, money, read, use_key,
 )
 from settled import settled
 
@@ -364,7 +364,10 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--case", choices=("loan", "borrower"), default="borrower")
     parser.add_argument("--lender")
+    parser.add_argument("--key", help="the key file of the deployment that is compared with")
     args = parser.parse_args()
+    if args.key:
+        use_key(args.key)
     write(run(args.intake, args.reference, args.case, args.lender), args.out)
 
 

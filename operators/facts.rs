@@ -16,7 +16,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 pub use books::{attributed, bookings, ledger, lines};
 pub use notices::{NOTICES, is_notice};
 pub use reference::{
-    agencies, authorities, calendars, contracts, curve, desks, market, pauses, waterfalls,
+    agencies, authorities, calendars, contracts, curve, desks, exclusions, market, pauses,
+    waterfalls,
 };
 pub use statements::{days, remittances, remitted, statements};
 
@@ -47,6 +48,9 @@ pub fn shard(key: &str, shards: u32) -> u32 {
 pub const MONEY: DataType = DataType::Decimal128(18, 2);
 /// Commission and other rates, 6 digits.
 pub const RATE: DataType = DataType::Decimal128(9, 6);
+
+/// Bid prices of capacity, to a hundredth of a cent: near-parallel desks differ by less than one.
+pub const BID: DataType = DataType::Decimal128(18, 4);
 
 /// The type of an instant: microseconds UTC.
 pub fn instant() -> DataType {
@@ -292,7 +296,7 @@ pub fn placements() -> SchemaRef {
         ("placement", UInt32),
         ("commission_rate", RATE),
         // why: the bid price of the desk, the next best desk and its value, and who was full
-        ("bid_price", MONEY),
+        ("bid_price", BID),
         ("second_desk_id", Utf8),
         ("second_value", MONEY),
         ("full_desks", Utf8),
@@ -300,6 +304,8 @@ pub fn placements() -> SchemaRef {
         ("at", instant()),
         ("balance", MONEY),
         ("days_past_due", Int32),
+        // why it waits, where it does
+        ("reason", Utf8),
     ]);
     schema(columns)
 }

@@ -32,6 +32,10 @@ pub const ROUND_FACTS: usize = 100_000;
 /// Rounds at the end of a file before it is taken that things never settle.
 const ROUNDS_MAX: usize = 1_000;
 
+/// Rounds without a placement after which nothing moves: a shard hands back what it kept for cases
+/// that did not come only a round later, and it takes one more to deal it to another shard.
+const QUIET_ROUNDS: usize = 3;
+
 /// Why a batch ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
@@ -153,8 +157,10 @@ impl Batch {
     /// The end of a file: rounds until nothing moves.
     pub fn settle(&mut self) -> Result<(), BatchError> {
         self.drain()?;
+        let mut quiet = 0;
         for _ in 0..ROUNDS_MAX {
-            if !self.round()? {
+            quiet = if self.round()? { 0 } else { quiet + 1 };
+            if quiet == QUIET_ROUNDS {
                 break;
             }
         }

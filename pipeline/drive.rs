@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use recoup_operators::settle::invariants::Broken;
 
-use crate::commit::{Backoff, Outcome, commit_group};
+use crate::commit::{Backoff, Outcome, Pause, commit_group};
 use crate::group::{Diverged, Group};
 use crate::log::{Log, LogError, ReadLimit, Reader};
 
@@ -33,6 +34,16 @@ impl Waiting {
         match self {
             Waiting::Here => futures::executor::block_on(future),
             Waiting::On(handle) => handle.block_on(future),
+        }
+    }
+}
+
+/// In one process nothing answers later than at once: only a runtime waits before it asks again.
+#[async_trait]
+impl Pause for Waiting {
+    async fn pause(&self, attempt: u32) {
+        if let Waiting::On(_) = self {
+            Backoff.pause(attempt).await;
         }
     }
 }
@@ -81,7 +92,7 @@ pub fn turn(
         let said = step.commits.iter().flat_map(|one| &one.said);
         turn.said_bytes += said.map(|message| message.payload.len()).sum::<usize>();
         let began = Instant::now();
-        let outcomes = waiting.wait(commit_group(log, stream, step.commits, &Backoff))?;
+        let outcomes = waiting.wait(commit_group(log, stream, step.commits, waiting))?;
         turn.committing += began.elapsed();
         for (cursor, (shard, outcome)) in cursors.into_iter().zip(outcomes) {
             match outcome {

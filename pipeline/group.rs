@@ -19,8 +19,12 @@ use crate::commit::ShardCommit;
 use crate::cursor::{self, Cursor};
 use crate::decoder::Decoder;
 use crate::log::{Message, Outgoing};
+use crate::post::PART;
 use crate::rows::{self, Packing};
 use heard::{announced, said_by};
+
+/// What the header of a part may take of a message.
+const PART_ROOM: usize = 64;
 
 /// Who writes the cursors of a process.
 #[derive(Clone, Debug)]
@@ -233,13 +237,7 @@ impl Group {
         for one in said {
             let to = if shape.to_all { "all".to_string() } else { one.to.to_string() };
             let subject = format!("{}.{to}.{}", shape.writes, one.relation);
-            for payload in rows::encode(&one.rows, self.packing, self.payload_max) {
-                outgoing.push(Outgoing {
-                    subject: subject.clone(),
-                    payload,
-                    ..Outgoing::default()
-                });
-            }
+            outgoing.extend(packed(&subject, &one.rows, self.packing, self.payload_max));
         }
         let cursor = Cursor {
             stage: shape.name.into(),
@@ -277,7 +275,7 @@ impl Group {
         if self.heard(message).is_none() {
             return true;
         }
-        let part = message.headers.iter().find(|(name, _)| name == "Recoup-Part");
+        let part = message.headers.iter().find(|(name, _)| name == PART);
         let (at, of) = part.and_then(|(_, part)| part.split_once('/')).unwrap_or(("1", "1"));
         if at == "1" {
             self.parts.clear();
@@ -355,4 +353,29 @@ impl Group {
         }
         (announced(&takes, name, &rows, message.seq, &listeners), said)
     }
+}
+
+/// Rows as messages of at most what the log takes, subject and headers included. Who hears them all
+/// at once must know where they end.
+fn packed(
+    subject: &str,
+    rows: &RecordBatch,
+    packing: Packing,
+    payload_max: usize,
+) -> Vec<Outgoing> {
+    let room = payload_max.saturating_sub(subject.len() + PART_ROOM);
+    let payloads = rows::encode(rows, packing, room);
+    let of = payloads.len();
+    let part = |at: usize| match of {
+        1 => vec![],
+        _ => vec![(PART.to_string(), format!("{at}/{of}"))],
+    };
+    let parts = payloads.into_iter().zip(1..);
+    let message = |(payload, at)| Outgoing {
+        subject: subject.into(),
+        headers: part(at),
+        payload,
+        expects: None,
+    };
+    parts.map(message).collect()
 }

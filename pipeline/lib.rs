@@ -4,6 +4,7 @@
 //! counts and reads settings; it decides nothing about loans or money.
 
 pub mod audit;
+pub mod backup;
 pub mod batch;
 pub mod cli;
 pub mod commit;
@@ -20,6 +21,7 @@ pub mod metrics;
 pub mod post;
 pub mod program;
 pub mod reconcile;
+pub mod refused;
 pub mod rows;
 pub mod serve;
 pub mod server;
@@ -28,5 +30,6 @@ pub mod snapshot;
 pub mod status;
 pub mod ticker;
 pub mod trace;
+pub mod trim;
 pub mod wake;
 pub mod worker;

@@ -79,6 +79,7 @@ pub const STAGES: &[Shape] = &[
             "authorities",
             "calendars",
             "pauses",
+            "exclusions",
             "ticks",
             "quotas",
         ],
@@ -130,6 +131,7 @@ pub const REFERENCES: &[(&str, Columns)] = &[
     ("authorities", facts::authorities),
     ("calendars", facts::calendars),
     ("pauses", facts::pauses),
+    ("exclusions", facts::exclusions),
 ];
 
 /// The stage of a name.
@@ -153,6 +155,12 @@ pub fn promised(stream: &str, relation: &str) -> Option<SchemaRef> {
         (_, "refused") => Some(facts::refused()),
         _ => None,
     }
+}
+
+/// The full form of the price, which a setting puts in the place of the plain one.
+pub fn discounted() -> Source {
+    let text = include_str!("40_reprice.discounted.sql");
+    Source { name: "40_reprice.sql".into(), text: text.into() }
 }
 
 /// The program that ships with recoup.

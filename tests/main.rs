@@ -5,7 +5,10 @@
 
 mod close;
 mod flow;
+mod hostile;
 mod log;
 mod program;
 mod serve;
+mod sim;
 mod tidy;
+mod verbs;

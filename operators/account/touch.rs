@@ -40,7 +40,14 @@ impl Touch {
             "curve" => self.curve.hear(
                 rows,
                 ["product", "bucket"],
-                &["recovery_rate", "handling_cost", "months"],
+                &[
+                    "recovery_rate",
+                    "handling_cost",
+                    "months",
+                    "commission_rate",
+                    "servicing_cost",
+                    "discount_rate",
+                ],
             ),
             "market" => self.market.hear(rows, ["province", "product"], &["idx"]),
             _ => Vec::new(),

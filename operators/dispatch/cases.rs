@@ -5,6 +5,7 @@
 
 use hashbrown::HashTable;
 
+use super::amounts::{Amounts, grow};
 use crate::memory::{Keys, hash_bytes};
 use crate::rules::LoanKey;
 
@@ -76,11 +77,11 @@ pub struct Loans {
     pub case: Vec<u32>,
     pub next: Vec<u32>,
     pub segment: Vec<u32>,
-    pub price: Vec<i64>,
-    pub balance: Vec<i64>,
+    pub price: Amounts,
+    pub balance: Amounts,
     pub days: Vec<i16>,
     /// The price that the last placement was decided at.
-    pub decided: Vec<i64>,
+    pub decided: Amounts,
     /// When the last placement was decided; [`NEVER`] if nobody knows.
     pub placed_at: Vec<i64>,
     /// The terms of the last placement, by number; 0: never placed.
@@ -94,16 +95,20 @@ impl Loans {
     pub fn row(&mut self, key: &str) -> (u32, bool) {
         let (row, fresh) = self.keys.row(key);
         if fresh {
-            self.case.push(NONE);
-            self.next.push(NONE);
-            self.segment.push(NONE);
+            let Loans { case, next, segment, terms, turn, .. } = self;
+            for (column, first) in
+                [(case, NONE), (next, NONE), (segment, NONE), (terms, 0), (turn, 0)]
+            {
+                grow(column);
+                column.push(first);
+            }
             self.price.push(UNPRICED);
             self.balance.push(0);
-            self.days.push(0);
             self.decided.push(0);
+            grow(&mut self.days);
+            self.days.push(0);
+            grow(&mut self.placed_at);
             self.placed_at.push(NEVER);
-            self.terms.push(0);
-            self.turn.push(0);
         }
         (row, fresh)
     }
@@ -136,7 +141,8 @@ impl Loans {
     }
 
     pub fn size(&self) -> usize {
-        self.keys.size() + self.case.len() * (4 * 5 + 8 * 4 + 2)
+        let amounts = self.price.size() + self.balance.size() + self.decided.size();
+        self.keys.size() + amounts + self.case.len() * (4 * 5 + 8 + 2)
     }
 }
 
@@ -147,12 +153,14 @@ pub struct Cases {
     hash: Vec<u64>,
     pub head: Vec<u32>,
     pub desk: Vec<u16>,
-    /// Bit 0: stands in the line of waiting cases. Bit 1: a recall is pending.
+    /// Bit 0: stands in the line of waiting cases. Bit 1: a recall is pending. Bit 2: some desks
+    /// are closed to it.
     pub flags: Vec<u8>,
 }
 
 pub const IN_LINE: u8 = 1;
 pub const RECALLING: u8 = 2;
+pub const MARKED: u8 = 4;
 
 impl Cases {
     /// The hash that names a case. Of 64 bits: two borrowers of one shard and one lender would
@@ -165,14 +173,18 @@ impl Cases {
         self.rows.find(name, |row| self.hash[*row as usize] == name).copied()
     }
 
-    /// A new case; with a name it can be found again.
-    pub fn add(&mut self, name: Option<u64>) -> u32 {
+    /// A new case; whether it can be found by its name.
+    pub fn add(&mut self, name: u64, found: bool) -> u32 {
         let row = self.head.len() as u32;
-        if let Some(name) = name {
-            self.hash.push(name);
+        grow(&mut self.hash);
+        self.hash.push(name);
+        if found {
             let hash = &self.hash;
             self.rows.insert_unique(name, row, |row| hash[*row as usize]);
         }
+        grow(&mut self.head);
+        grow(&mut self.desk);
+        grow(&mut self.flags);
         self.head.push(NONE);
         self.desk.push(NO_DESK);
         self.flags.push(0);
@@ -183,9 +195,13 @@ impl Cases {
         self.head.len()
     }
 
-    /// Names in order of rows; empty where a case is a loan.
+    /// Names in order of rows.
     pub fn names(&self) -> &[u64] {
         &self.hash
+    }
+
+    pub fn hash_of(&self, case: u32) -> u64 {
+        self.hash[case as usize]
     }
 
     pub fn size(&self) -> usize {

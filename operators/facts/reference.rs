@@ -5,7 +5,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::{MONEY, RATE, schema};
 
-/// `loans.all.curve`.
+/// `loans.all.curve`. The last four are for the discounted price: recovery month by month, what of
+/// it goes to who collects, what a month of work costs, and the discount rate of a month.
 pub fn curve() -> SchemaRef {
     schema(vec![
         ("version", Int64),
@@ -14,6 +15,9 @@ pub fn curve() -> SchemaRef {
         ("recovery_rate", DataType::Decimal128(9, 4)),
         ("handling_cost", MONEY),
         ("months", Utf8),
+        ("commission_rate", RATE),
+        ("servicing_cost", MONEY),
+        ("discount_rate", RATE),
     ])
 }
 
@@ -65,6 +69,24 @@ pub fn desks() -> SchemaRef {
         ("days_max", Int32),
         ("commission_by_bucket", Utf8),
         ("perf_by_bucket", Utf8),
+    ])
+}
+
+/// `loans.all.exclusions`: who must not get which case. A rule names a loan, a borrower of a
+/// lender, or a lender; and a desk, or an agency with all of its desks.
+pub fn exclusions() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("exclusion_id", Utf8),
+        ("lender_id", Utf8),
+        ("borrower_id", Utf8),
+        ("loan_id", Utf8),
+        ("agency_id", Utf8),
+        ("desk_id", Utf8),
+        // complaint, conflict, order or other
+        ("reason", Utf8),
+        ("valid_from", Date32),
+        ("valid_to", Date32),
     ])
 }
 

@@ -39,6 +39,10 @@ pub(super) mod column {
 /// The columns before those of the dialect: shard, seq, row, lender, bad, raw.
 const FIRST: usize = 6;
 
+/// The most bytes that the texts of one record may have together. Further on some are written more
+/// than once in a row, and a row must fit a message of the log.
+const TEXTS_MAX: usize = 64 << 10;
+
 /// The rows of a batch.
 pub(super) struct Records<'a> {
     pub(super) shard: &'a UInt32Array,
@@ -109,6 +113,9 @@ impl<'a> Records<'a> {
         if !self.bad.is_null(row) {
             return Err(self.bad.value(row));
         }
+        if self.is_too_large(row) {
+            return Err("too_large");
+        }
         if self.text(column::LOAN_ID, row).is_none() {
             return Err("missing_loan_id");
         }
@@ -123,6 +130,15 @@ impl<'a> Records<'a> {
             return Err("missing_lender");
         }
         Ok(record)
+    }
+
+    fn is_too_large(&self, row: usize) -> bool {
+        // A record has no more text than bytes.
+        if !self.raw.is_null(row) && self.raw.value(row).len() <= TEXTS_MAX {
+            return false;
+        }
+        let lengths = self.texts.iter().map(|texts| texts.value_length(row) as usize);
+        lengths.sum::<usize>() > TEXTS_MAX
     }
 
     fn report(&self, row: usize) -> Result<Record<'a>, &'a str> {

@@ -10,12 +10,13 @@ use crate::settings::Settings;
 /// Run the program over files and write every relation; needs no broker
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  recoup batch --intake june.jsonl --reference reference \
-                        --out june --until 2026-06-30 --set dispatch.case=loan")]
+                        --out june --until 2026-06-30")]
 pub struct BatchArgs {
     /// Intake files, read in the order given
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub intake: Vec<PathBuf>,
-    /// A folder with curve.csv, market.csv, agencies.csv, and desks.csv, contracts.csv
+    /// A folder with curve.csv, market.csv, agencies.csv, and desks.csv, contracts.csv,
+    /// exclusions.csv
     #[arg(long, value_name = "DIR")]
     pub reference: PathBuf,
     /// The folder to write to

@@ -3,6 +3,7 @@
 //! Arguments are parsed into plain structs and settings are read in one place; what a verb does is
 //! elsewhere. Exit codes are part of the interface: see [`Failure`].
 
+mod backup;
 mod batch;
 mod check;
 mod completions;
@@ -14,6 +15,7 @@ mod init;
 mod load;
 mod post;
 mod reconcile;
+mod refused;
 mod replay;
 mod run;
 mod serve;
@@ -23,6 +25,7 @@ mod status;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod up;
 
 use std::ffi::OsString;
@@ -69,7 +72,11 @@ enum Verb {
     Tap(tap::TapArgs),
     Status(status::StatusArgs),
     Replay(replay::ReplayArgs),
+    Refused(refused::RefusedArgs),
     Doctor(doctor::DoctorArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
+    Trim(trim::TrimArgs),
     Sql(sql::SqlArgs),
     Reconcile(reconcile::ReconcileArgs),
     Demo(demo::DemoArgs),
@@ -178,7 +185,11 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Verb::Tap(args) => tap::execute(&args, &settings),
         Verb::Status(args) => status::execute(&args, &settings),
         Verb::Replay(args) => replay::execute(&args, &settings),
+        Verb::Refused(args) => refused::execute(&args, &settings),
         Verb::Doctor(args) => doctor::execute(&args, &settings),
+        Verb::Backup(args) => backup::back_up(&args, &settings),
+        Verb::Restore(args) => backup::restore(&args, &settings),
+        Verb::Trim(args) => trim::execute(&args, &settings),
         Verb::Sql(args) => sql::execute(&args, &settings),
         Verb::Reconcile(args) => reconcile::execute(&args, &settings),
         Verb::Demo(args) => demo::execute(args, &settings),

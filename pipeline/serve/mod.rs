@@ -13,6 +13,7 @@ mod desk;
 mod door;
 mod follow;
 mod guard;
+mod keep;
 pub mod relations;
 mod room;
 mod scram;
@@ -21,6 +22,7 @@ mod tables;
 mod tests;
 mod watch;
 
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -45,10 +47,12 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 pub use follow::follow;
+pub use keep::{keep, restore, save};
 pub use room::{Moment, News, Room, Standing};
 pub use scram::{ITERATIONS, Users, UsersError, add_user, fresh_password, scram_verifier};
 
 use crate::log::{Log, LogError};
+use crate::snapshot::Snapshots;
 use answers::Views;
 
 /// The catalog, as `\l` and `dbname` say it.
@@ -67,6 +71,9 @@ pub struct Options {
     /// The most bytes that all statements together may hold.
     pub memory_bytes_max: usize,
     pub connections_max: usize,
+    /// Where what was read is kept, so that a restart reads on; `None`: it reads all anew.
+    pub snapshots: Option<Snapshots>,
+    pub keep_every: Duration,
     /// The program's views over what left it.
     pub views: Vec<View>,
 }
@@ -80,6 +87,8 @@ impl Default for Options {
             rows_max: 5_000_000,
             memory_bytes_max: 2 << 30,
             connections_max: 64,
+            snapshots: None,
+            keep_every: Duration::from_secs(600),
             views: views(&shipped()).unwrap_or_default(),
         }
     }
@@ -103,17 +112,35 @@ pub enum ServeError {
     Engine(String),
 }
 
-/// Follows the log and answers, until the log has lost its history or must be mended.
+/// Follows the log and answers, until told to stop or the log has lost its history.
 ///
 /// Connections, and the queries behind them, run on threads of their own: following never waits
 /// for them.
-pub async fn serve(log: Arc<dyn Log>, options: Options) -> Result<(), ServeError> {
-    let room = Arc::new(Room::new());
+pub async fn serve(
+    log: Arc<dyn Log>,
+    options: Options,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let listener = bind(&options)?;
+    let (snapshots, every) = (options.snapshots.clone(), options.keep_every);
+    let room = Arc::new(restore(log.as_ref(), snapshots.as_ref()).await);
+    let keeping = async {
+        match &snapshots {
+            Some(snapshots) => keep(&room, snapshots, every).await,
+            None => std::future::pending().await,
+        }
+    };
     let doors = Engine::start()?;
     let listening = doors.handle().spawn(listen(listener, room.clone(), options));
     tokio::select! {
         ended = follow(log.as_ref(), &room) => Ok(ended?),
+        () = keeping => Ok(()),
+        () = stop => {
+            if let Some(snapshots) = &snapshots {
+                save(&room, snapshots).await;
+            }
+            Ok(())
+        }
         ended = listening => match ended {
             Ok(ended) => ended,
             Err(error) => Err(ServeError::Engine(error.to_string())),

@@ -17,6 +17,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
+use recoup_operators::dispatch::facts as dispatch;
 use recoup_operators::facts;
 use recoup_operators::memory::table::{Snapshot, Table};
 
@@ -30,7 +31,7 @@ struct Promised {
     source: fn() -> SchemaRef,
 }
 
-const PROMISED: [Promised; 8] = [
+const PROMISED: [Promised; 9] = [
     Promised {
         name: "loans",
         key: &["loan_id", "lender_id"],
@@ -86,8 +87,39 @@ const PROMISED: [Promised; 8] = [
             "second_value",
             "full_desks",
             "exited_at",
+            "reason",
         ],
         source: placements,
+    },
+    Promised {
+        name: "rounds",
+        key: &["round"],
+        columns: &[
+            "round",
+            "at",
+            "value",
+            "bound",
+            "gap",
+            "decided",
+            "waiting",
+            "spilled",
+            "places",
+            "taken",
+            "share_use",
+        ],
+        beside: &[
+            "nowhere",
+            "held_back",
+            "arrived",
+            "expected",
+            "forecast",
+            "answered",
+            "silent",
+            "expected_gap",
+            "evaluations",
+            "note",
+        ],
+        source: dispatch::rounds,
     },
     Promised {
         name: "ledger",

@@ -88,6 +88,8 @@ class Loan:
         self.borrower = None
         self.reports = {}
         self.movements = {}
+        # the copy of each movement that counts, also where it was refused for what it is
+        self.seen = {}
         # the reason of each movement that was refused for what it undoes
         self.refused = {}
         # what the last fold found
@@ -107,13 +109,15 @@ class Loan:
         """Keeps a fact. Answers whether it changed anything, and the copy that it replaced."""
         if self.known and fact.lender is not None and fact.lender != self.lender:
             raise Refused("foreign_loan", fact.lender)
-        kept = self.reports if fact.kind == "report" else self.movements
+        kept = self.reports if fact.kind == "report" else self.seen
         twin = kept.get(fact.id)
         if twin is not None and twin.digest == fact.digest:
             return False, None
         if twin is not None and twin.digest > fact.digest:
             raise Refused("conflict", fact.lender or self.lender)
         kept[fact.id] = fact
+        if fact.kind != "report":
+            self.movements[fact.id] = fact
         if self.lender is None and fact.kind == "report":
             self.lender, self.borrower = fact.lender, fact.borrower
         return True, twin

@@ -17,7 +17,7 @@ from account import Loan
 from contracts import Agreements
 from market import SHARE, Market, half_away
 from reading import (
-    BUCKETS, DAY_MICROS, DEBT_ONLY, PARTS, Refused, bucket, date_text, instant_text, money, read,
+    BUCKETS, DAY_MICROS, DEBT_ONLY, PARTS, Refused, bucket, date_text, instant_text, money, read, use_key,
 )
 from settled import settled
 
@@ -75,7 +75,7 @@ class Book:
             self.letter(loan, fact)
             return
         # The loan appears: its own report comes first, then the movements that waited for it.
-        waiting, loan.movements = loan.movements, {}
+        waiting, loan.movements, loan.seen = loan.movements, {}, {}
         self.cases[self.case_key(loan)].append(loan)
         self.letter(loan, fact)
         for movement in waiting.values():
@@ -87,6 +87,7 @@ class Book:
 
     def keep(self, loan, fact):
         """Whether a fact says anything new of its loan."""
+        stood = loan.movements.get(fact.id) if fact.kind != "report" else None
         changed, twin = loan.take(fact)
         if twin is not None:
             self.refuse(twin.lender or loan.lender, "conflict")
@@ -94,9 +95,10 @@ class Book:
             if changed and loan.known:
                 self.agreements.check(fact)
         except Refused as no:
-            del loan.movements[fact.id]
-            if twin is not None:
-                loan.movements[fact.id] = twin
+            if stood is None:
+                del loan.movements[fact.id]
+            else:
+                loan.movements[fact.id] = stood
             raise Refused(no.reason, fact.lender or loan.lender) from None
         return changed
 
@@ -362,7 +364,10 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--case", choices=("loan", "borrower"), default="borrower")
     parser.add_argument("--lender")
+    parser.add_argument("--key", help="the key file of the deployment that is compared with")
     args = parser.parse_args()
+    if args.key:
+        use_key(args.key)
     write(run(args.intake, args.reference, args.case, args.lender), args.out)
 
 

@@ -127,11 +127,21 @@ def masked(phone):
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 8 else "*" * len(phone)
 
 
+# What tokens are keyed with; `batch` keys its own with 32 zero bytes.
+KEY = bytearray(32)
+
+
+def use_key(file):
+    """Takes the token key of a deployment's key file."""
+    with open(file, encoding="utf-8") as secret:
+        KEY[:] = hmac.new(bytes.fromhex(secret.read().strip()), b"recoup token", "sha256").digest()
+
+
 def token(text):
-    """Batch keys its tokens with 32 zero bytes."""
+    """A person or a phone, keyed."""
     if not text:
         return None
-    return hmac.new(bytes(32), text.encode(), hashlib.sha256).hexdigest()[:16]
+    return hmac.new(bytes(KEY), text.encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def _constant(name):

@@ -2,6 +2,7 @@
 
 mod exact;
 mod exits;
+mod falls;
 mod feed;
 mod limits;
 mod stories;

@@ -33,7 +33,7 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
     let decoder = Decoder::compile(&dialects(args, settings, &lender)?);
     let decoder = decoder.map_err(|mistakes| failure(&mistakes))?;
     // One shard: the place of a fact in the log is then its place in the files.
-    let rules = Rules { shards: 1, ..settings.rules() };
+    let rules = Rules { shards: 1, horizon_minutes: 0, ..settings.rules() };
     let mut batch = Batch::open(&rules, &sources, decoder)?;
     references(args, &mut batch)?;
     batch.round()?;

@@ -86,9 +86,10 @@ const PROMISED: [Promised; 9] = [
             "second_desk_id",
             "second_value",
             "full_desks",
+            "exited_at",
             "reason",
         ],
-        source: facts::placements,
+        source: placements,
     },
     Promised {
         name: "rounds",
@@ -346,6 +347,13 @@ fn pick<'a>(source: &SchemaRef, columns: impl Iterator<Item = &'a &'static str>)
         Err(error) => panic!("a promised column is said by its stage: {error}"),
     };
     Arc::new(Schema::new(columns.map(field).collect::<Vec<Field>>()))
+}
+
+/// What dispatch says of a placement, and when its loan left collection.
+fn placements() -> SchemaRef {
+    let mut fields: Vec<_> = facts::placements().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new("exited_at", facts::instant(), true)));
+    Arc::new(Schema::new(fields))
 }
 
 fn without_place(schema: &Schema) -> SchemaRef {

@@ -104,8 +104,13 @@ async fn standing(
         answer.trouble = format!("message {} is not a cursor", message.seq);
         return Ok(answer);
     };
-    if place.seq > input.last {
-        answer.trouble = format!("stream {} ends at {}", stage.reads, input.last);
+    let mut last = input.last;
+    if place.seq > last {
+        // The stream may have grown since it was asked.
+        last = log.state(stage.reads).await?.last;
+    }
+    if place.seq > last {
+        answer.trouble = format!("stream {} ends at {last}", stage.reads);
     }
     answer.owner = place.owner;
     answer.commits = place.number;

@@ -40,6 +40,7 @@ SELECT
     i.contactable,
     i.event_id,
     i.event_time,
+    i.delinquent_days,
     CAST(
         present_value(
             i.balance, c.months, c.commission_rate, c.servicing_cost, c.discount_rate

@@ -173,3 +173,38 @@ SELECT
     CAST(SUM(amount) AS DECIMAL(18, 2)) AS amount
 FROM classed
 GROUP BY lender_id, currency, days;
+
+-- Why each loan is where it is, in words: what it was worth there when it was decided, what the next
+-- best would have brought, what a place costs, and who was better but full; or what it waits for.
+CREATE VIEW decisions AS
+SELECT
+    loan_id,
+    lender_id,
+    status,
+    agency_id,
+    desk_id,
+    price,
+    value,
+    bid_price,
+    second_desk_id,
+    second_value,
+    full_desks,
+    placed_at,
+    CASE
+        WHEN desk_id <> '' AND status = 'placed' THEN
+            'with ' || desk_id || ' of ' || agency_id || ', where it is worth '
+            || CAST(value AS VARCHAR) || ' at a price of ' || CAST(price AS VARCHAR)
+            || COALESCE(
+                '; next best is ' || second_desk_id || ' with ' || CAST(second_value AS VARCHAR),
+                ''
+            )
+            || CASE
+                WHEN bid_price > 0 THEN '; a place there costs ' || CAST(bid_price AS VARCHAR)
+                ELSE '; a place there costs nothing'
+            END
+            || COALESCE('; better but full: ' || REPLACE(full_desks, '|', ', '), '')
+        WHEN desk_id <> '' THEN
+            status || '; was with ' || desk_id || ' of ' || agency_id
+        ELSE 'waits: ' || COALESCE(reason, status)
+    END AS why
+FROM placements;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Decimal128Builder, Int32Builder, TimestampMicrosecondBuilder,
-    UInt32Builder,
+    ArrayRef, BooleanArray, Decimal128Array, Decimal128Builder, Int32Builder,
+    TimestampMicrosecondBuilder, UInt32Array, UInt32Builder,
 };
 
 use super::debt::{BEFORE, OVER, Parts};
 use super::letters::Letters;
 use super::says::{Place, instants, money};
+use crate::facts::MONEY;
 use crate::texts::Texts;
 
 /// One row of bookings.
@@ -44,15 +45,15 @@ pub struct Bookings {
     texts: [Texts; 6],
     paid_at: TimestampMicrosecondBuilder,
     channel: Texts,
-    correction: BooleanBuilder,
+    correction: Vec<bool>,
     /// penalty, fee, interest, principal, over, before_report, suspense.
-    money: [Decimal128Builder; 7],
-    line: UInt32Builder,
+    money: [Vec<i128>; 7],
+    line: Vec<u32>,
     number: UInt32Builder,
     undoes: UInt32Builder,
-    booked: Decimal128Builder,
+    booked: Vec<i128>,
     act: Texts,
-    recovered: BooleanBuilder,
+    recovered: Vec<bool>,
     days_past_due: Int32Builder,
     balance: Decimal128Builder,
     waterfall: Texts,
@@ -67,14 +68,14 @@ impl Bookings {
             texts: std::array::from_fn(|_| texts(12)),
             paid_at: instants(rows),
             channel: texts(6),
-            correction: BooleanBuilder::with_capacity(rows),
-            money: std::array::from_fn(|_| money(rows)),
-            line: UInt32Builder::with_capacity(rows),
+            correction: Vec::with_capacity(rows),
+            money: std::array::from_fn(|_| Vec::with_capacity(rows)),
+            line: Vec::with_capacity(rows),
             number: UInt32Builder::with_capacity(rows),
             undoes: UInt32Builder::with_capacity(rows),
-            booked: money(rows),
+            booked: Vec::with_capacity(rows),
             act: texts(8),
-            recovered: BooleanBuilder::with_capacity(rows),
+            recovered: Vec::with_capacity(rows),
             days_past_due: Int32Builder::with_capacity(rows),
             balance: money(rows),
             waterfall: texts(24),
@@ -97,19 +98,19 @@ impl Bookings {
         }
         self.paid_at.append_option(one.paid_at);
         self.channel.push_option(one.channel);
-        self.correction.append_value(one.correction);
+        self.correction.push(one.correction);
         let [penalty, fee, interest, principal, ..] = one.parts;
         let (over, before) = (one.parts[OVER], one.parts[BEFORE]);
         let money = [penalty, fee, interest, principal, over, before, one.suspense];
         for (column, value) in self.money.iter_mut().zip(money) {
-            column.append_value(i128::from(value));
+            column.push(i128::from(value));
         }
-        self.line.append_value(one.line);
+        self.line.push(one.line);
         self.number.append_option(one.number);
         self.undoes.append_option(one.undoes);
-        self.booked.append_value(i128::from(one.booked));
+        self.booked.push(i128::from(one.booked));
         self.act.push(one.act);
-        self.recovered.append_value(one.recovered);
+        self.recovered.push(one.recovered);
         self.days_past_due.append_option(one.days_past_due);
         self.balance.append_option(one.balance.map(i128::from));
         self.waterfall.push_option(one.waterfall);
@@ -117,18 +118,21 @@ impl Bookings {
     }
 
     pub fn finish(mut self) -> Vec<ArrayRef> {
+        let cents = |cents: Vec<i128>| -> ArrayRef {
+            Arc::new(Decimal128Array::from(cents).with_data_type(MONEY))
+        };
         let mut columns = self.place.finish();
         columns.extend(self.texts.map(Texts::finish));
         columns.push(Arc::new(self.paid_at.finish()));
         columns.push(self.channel.finish());
-        columns.push(Arc::new(self.correction.finish()));
-        columns.extend(self.money.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.push(Arc::new(self.line.finish()));
+        columns.push(Arc::new(BooleanArray::from(self.correction)));
+        columns.extend(self.money.map(cents));
+        columns.push(Arc::new(UInt32Array::from(self.line)));
         columns.push(Arc::new(self.number.finish()));
         columns.push(Arc::new(self.undoes.finish()));
-        columns.push(Arc::new(self.booked.finish()));
+        columns.push(cents(self.booked));
         columns.push(self.act.finish());
-        columns.push(Arc::new(self.recovered.finish()));
+        columns.push(Arc::new(BooleanArray::from(self.recovered)));
         columns.push(Arc::new(self.days_past_due.finish()));
         columns.push(Arc::new(self.balance.finish()));
         columns.push(self.waterfall.finish());

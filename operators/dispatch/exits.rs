@@ -39,7 +39,7 @@ impl Dispatch {
                 self.leave(place, loan, exit);
             } else if before != exit {
                 self.loans.set_status(loan, exit);
-                self.say(place, loan, None, "");
+                self.say(place, loan);
             }
         } else if !before.closed() {
             return false;
@@ -50,7 +50,7 @@ impl Dispatch {
             self.update(loan, row);
         }
         // Without a price a loan takes no part in its case.
-        self.loans.price[loan as usize] = UNPRICED;
+        self.loans.price.set(loan, UNPRICED);
         let case = self.loans.case[loan as usize];
         if self.cases.desk[case as usize] == NO_DESK {
             self.decide(place, case);

@@ -40,9 +40,7 @@ impl Dispatch {
             return loan;
         }
         let priced_now = self.update(loan, row);
-        if fresh {
-            self.mark_excluded(loan);
-        }
+        self.mark_excluded(loan);
         let status = self.loans.status(loan);
         let placed_at_desk = self.cases.desk[case as usize] != NO_DESK;
         if row.kind == "recall" {
@@ -352,7 +350,7 @@ impl Dispatch {
             bid: placed.then(|| self.desks[usize::from(terms.desk)].bid),
             second: why.second.map(|(desk, value)| (name(desk), rounded(value))),
             full: why.full,
-            balance: self.loans.balance[row],
+            balance: self.loans.balance.get(loan),
             days_past_due: i32::from(self.loans.days[row]),
             reason: why.reason,
         };

@@ -73,7 +73,7 @@ async fn standings_tell_owner_lag_and_trouble() {
     assert_eq!((normalize.read, normalize.waiting, normalize.idle_seconds), (1, 0, 4));
     assert_eq!(normalize.trouble, "");
     assert_eq!(find(&status.shards, "normalize", 1).waiting, 1);
-    assert_eq!(find(&status.shards, "register", 0).trouble, "stream reports ends at 3");
+    assert_eq!(find(&status.shards, "register", 0).trouble, "stream reports ends at 5");
     assert!(find(&status.shards, "book", 1).trouble.contains("no cursor"));
     assert!(status.refused.whole);
     let refused: Vec<_> = status.refused.by_reason.into_iter().collect();

@@ -27,6 +27,9 @@ pub enum Rounding {
 impl Rounding {
     /// A product of cents and millionths, in cents.
     pub fn cents(self, product: i128) -> i128 {
+        if product == 0 {
+            return 0;
+        }
         match self {
             Rounding::HalfAway => round_half_away(product, ONE),
             Rounding::HalfEven => round_half_even(product, ONE),
@@ -36,6 +39,14 @@ impl Rounding {
 
 /// Rounds a fraction to a whole number, halves away from zero.
 pub fn round_half_away(numerator: i128, denominator: i128) -> i128 {
+    // Almost all money fits into 64 bits, where division is a fraction of the work.
+    let small = (i64::try_from(numerator.abs()), i64::try_from(denominator));
+    if let (Ok(size), Ok(by)) = small
+        && let Some(sum) = size.checked_add(by / 2)
+    {
+        let rounded = i128::from(sum / by);
+        return if numerator < 0 { -rounded } else { rounded };
+    }
     let half = denominator / 2;
     if numerator >= 0 {
         (numerator + half) / denominator

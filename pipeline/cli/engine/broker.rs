@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use recoup_sql::answers::views;
 use recoup_sql::stages::STAGES;
+use tracing::warn;
 
 use super::program::failure;
 use super::roles::stopped;
@@ -59,12 +60,15 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     let listen = settings.serve.listen.parse().map_err(|_| {
         Failure::Settings(format!("serve.listen {} is no address", settings.serve.listen))
     })?;
+    // Without a place to keep what was read, a restart takes longer; nothing else.
+    let snapshots = Snapshots::open(&settings.snapshots.url);
+    let snapshots = snapshots.inspect_err(|why| warn!(why, "the room will not be kept"));
     let sources = program::sources(&settings.program).map_err(|one| failure(&[one]))?;
     let options = serve::Options {
         listen,
         views: views(&sources).map_err(|one| failure(&[one]))?,
         users_file: PathBuf::from(&settings.serve.users_file),
-        snapshots: Some(Snapshots::open(&settings.snapshots.url).map_err(Failure::Settings)?),
+        snapshots: snapshots.ok(),
         ..serve::Options::default()
     };
     let log: Arc<dyn Log> = Arc::new(connect(settings).await?);

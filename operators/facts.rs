@@ -4,13 +4,22 @@
 //! `seq` and `row` say where in the log a fact stands: the sequence of its message in the stream
 //! the stage reads, and the row in that message. `shard` is the shard of the stage that holds it.
 
+mod books;
+mod notices;
 mod reference;
+mod statements;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-pub use reference::{agencies, contracts, curve, desks, market};
+pub use books::{attributed, bookings, ledger, lines};
+pub use notices::{NOTICES, is_notice};
+pub use reference::{
+    agencies, authorities, calendars, contracts, curve, desks, exclusions, market, pauses,
+    waterfalls,
+};
+pub use statements::{days, remittances, remitted, statements};
 
 /// Seven buckets of days past due; the index is what memories keep.
 pub const BUCKETS: [&str; 7] = ["0", "1-30", "31-60", "61-90", "91-180", "181-360", "361+"];
@@ -40,6 +49,9 @@ pub const MONEY: DataType = DataType::Decimal128(18, 2);
 /// Commission and other rates, 6 digits.
 pub const RATE: DataType = DataType::Decimal128(9, 6);
 
+/// Bid prices of capacity, to a hundredth of a cent: near-parallel desks differ by less than one.
+pub const BID: DataType = DataType::Decimal128(18, 4);
+
 /// The type of an instant: microseconds UTC.
 pub fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -68,7 +80,7 @@ pub fn canonical() -> SchemaRef {
 }
 
 /// The fields of a canonical record: a report's, then a payment's.
-pub const CANONICAL: [&str; 25] = [
+pub const CANONICAL: [&str; 28] = [
     "event_id",
     "event_time",
     "lender_id",
@@ -94,11 +106,43 @@ pub const CANONICAL: [&str; 25] = [
     "paid_at",
     "channel",
     "reverses",
+    "reason",
+    "payer",
+    "authority",
 ];
+
+/// What a movement of money or debt may be. What is taken back has a negative amount.
+const MOVEMENTS: [(&str, bool); 9] = [
+    ("payment", false),
+    ("reversal", true),
+    ("return", true),
+    ("chargeback", true),
+    ("nsf_fee", false),
+    ("waiver", false),
+    ("charge_off", false),
+    ("refund", true),
+    // a third party pays the loan off
+    ("payoff", false),
+];
+
+/// Whether a kind of fact is a movement.
+pub fn is_movement(kind: &str) -> bool {
+    MOVEMENTS.iter().any(|(known, _)| *known == kind)
+}
+
+/// Whether money moves in a kind of movement, and not only debt.
+pub fn is_money(kind: &str) -> bool {
+    !matches!(kind, "nsf_fee" | "waiver" | "charge_off")
+}
+
+/// Whether the amount of a kind of movement is below zero.
+pub fn takes_back(kind: &str) -> bool {
+    MOVEMENTS.iter().any(|(known, back)| *known == kind && *back)
+}
 
 fn fact_columns() -> Vec<(&'static str, DataType)> {
     vec![
-        // report, payment or reversal
+        // report, or what a movement does: payment, reversal, return, waiver …
         ("kind", Utf8),
         // event_id or payment_id
         ("id", Utf8),
@@ -131,6 +175,10 @@ fn fact_columns() -> Vec<(&'static str, DataType)> {
         ("channel", Utf8),
         // the payment_id that a reversal undoes
         ("reverses", Utf8),
+        // the bank's code of a return, who pays a loan off, who waives
+        ("reason", Utf8),
+        ("payer", Utf8),
+        ("authority", Utf8),
         // where the record came from, for people: `intake:41:7`, or `file.json:12`
         ("source", Utf8),
     ]
@@ -204,44 +252,8 @@ pub fn stamped() -> SchemaRef {
         ("contactable", Boolean),
         ("event_id", Utf8),
         ("event_time", instant()),
-    ]);
-    schema(columns)
-}
-
-/// What account says of money: by how much one movement's booking changes at this letter.
-///
-/// `seq` and `row` are the letter's. The first booking of a movement has `correction` false; what a
-/// late fact changes in bookings made before has it true. Of kind `withdrawn` is a row that takes a
-/// booking back whole: a copy that was replaced, or a reversal that came second. The deltas of one
-/// row sum to what leaves or enters: `before_report`, `suspense` and `over` are accounts of their
-/// own.
-pub fn bookings() -> SchemaRef {
-    let mut columns = place();
-    columns.extend([
-        ("kind", Utf8),
-        ("movement_id", Utf8),
-        ("reverses", Utf8),
-        ("loan_id", Utf8),
-        ("lender_id", Utf8),
-        ("currency", Utf8),
-        ("paid_at", instant()),
-        ("channel", Utf8),
-        ("correction", Boolean),
-        ("penalty", MONEY),
-        ("fee", MONEY),
-        ("interest", MONEY),
-        ("principal", MONEY),
-        ("over", MONEY),
-        ("before_report", MONEY),
-        ("suspense", MONEY),
-        // the place of this row among its letter's, from 0: rows of one letter have an order
-        ("line", UInt32),
-        // the shard counts the movements it keeps from 0; null where it keeps none (suspense)
-        ("number", UInt32),
-        // of a reversal: the number of the payment that it undoes
-        ("undoes", UInt32),
-        // what this movement had collected before this row
-        ("booked", MONEY),
+        // days past due less grace and pauses, by the business calendar
+        ("delinquent_days", Int32),
     ]);
     schema(columns)
 }
@@ -284,63 +296,17 @@ pub fn placements() -> SchemaRef {
         ("placement", UInt32),
         ("commission_rate", RATE),
         // why: the bid price of the desk, the next best desk and its value, and who was full
-        ("bid_price", MONEY),
+        ("bid_price", BID),
         ("second_desk_id", Utf8),
         ("second_value", MONEY),
         ("full_desks", Utf8),
+        // the instant of the fact that this follows from, and the loan as it was then
+        ("at", instant()),
+        ("balance", MONEY),
+        ("days_past_due", Int32),
+        // why it waits, where it does
+        ("reason", Utf8),
     ]);
-    schema(columns)
-}
-
-/// What settle takes: a booking with the postmark of dispatch on its letter.
-///
-/// It may also be sent rows of kind `placement`: what dispatch said of a placement, its status as
-/// `channel`, its instant as `paid_at`, `line` null. Contracts that attribute by the day of
-/// payment, and the tail after a recall, need them.
-pub fn attributed() -> SchemaRef {
-    let mut fields: Vec<_> = bookings().fields().iter().cloned().collect();
-    for (name, kind) in
-        [("agency_id", Utf8), ("desk_id", Utf8), ("placement", UInt32), ("commission_rate", RATE)]
-    {
-        fields.push(Arc::new(Field::new(name, kind, true)));
-    }
-    Arc::new(Schema::new(fields))
-}
-
-/// Double entry: debit is positive, the lines of one event sum to zero in their currency.
-pub fn ledger() -> SchemaRef {
-    let mut columns = place();
-    columns.extend([
-        ("entry_id", Utf8),
-        ("loan_id", Utf8),
-        ("lender_id", Utf8),
-        ("agency_id", Utf8),
-        ("account", Utf8),
-        ("amount", MONEY),
-        ("currency", Utf8),
-        ("booked_on", Date32),
-        ("cause", Utf8),
-        // of commission: the contract and its version, `C1@3`, and rate and rounding
-        ("contract", Utf8),
-        ("rule", Utf8),
-    ]);
-    schema(columns)
-}
-
-/// What settle says to close: by how much a statement line changes.
-pub fn lines() -> SchemaRef {
-    let mut columns = place();
-    columns.push(("kind", Utf8));
-    columns.extend(statement_columns());
-    schema(columns)
-}
-
-/// What close says: a statement line as it now stands; the newest row of a key counts.
-pub fn statements() -> SchemaRef {
-    let mut columns = place();
-    columns.extend(statement_columns());
-    columns.push(("remittance", MONEY));
-    columns.push(("closed", Boolean));
     schema(columns)
 }
 

@@ -19,6 +19,7 @@ pub mod facts;
 pub mod memory;
 pub mod normalize;
 pub mod register;
+pub mod reprice;
 pub mod rules;
 pub mod seal;
 pub mod settle;

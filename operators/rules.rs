@@ -34,6 +34,9 @@ pub struct Rules {
     pub value_min: i64,
     /// By how much another desk must win before a placed case moves, in cents.
     pub switch_margin: i64,
+    /// Capacity that is free must last to the end of the running stretch of so many minutes,
+    /// counted from midnight UTC; 0: only for what waits.
+    pub horizon_minutes: u32,
     /// Days after which a statement day closes.
     pub close_after_days: i32,
     /// Keys for tokens and for sealing refused bytes; `None` in `batch` on a user's own files.
@@ -66,6 +69,7 @@ impl Default for Rules {
             case: Case::Borrower,
             value_min: 0,
             switch_margin: 1_000,
+            horizon_minutes: 0,
             close_after_days: 3,
             keys: None,
         }

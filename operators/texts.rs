@@ -27,6 +27,22 @@ impl Texts {
         self.push_bytes(text.as_bytes());
     }
 
+    /// The same text in some rows, one after the other.
+    #[inline]
+    pub(crate) fn push_times(&mut self, text: Option<&str>, times: usize) {
+        let Some(text) = text else {
+            self.ends.resize(self.ends.len() + times, self.bytes.len() as i32);
+            self.nulls.append_n_nulls(times);
+            return;
+        };
+        self.bytes.reserve(text.len() * times);
+        for _ in 0..times {
+            self.bytes.extend_from_slice(text.as_bytes());
+            self.ends.push(self.bytes.len() as i32);
+        }
+        self.nulls.append_n_non_nulls(times);
+    }
+
     /// The caller knows that the bytes are UTF-8; [`Texts::finish`] checks.
     #[inline]
     pub(crate) fn push_bytes(&mut self, text: &[u8]) {

@@ -19,8 +19,9 @@ use datafusion::arrow::array::{AsArray, StringArray};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::Rules;
+use recoup_operators::settle::invariants::Broken;
 use recoup_sql::stages::STAGES;
-use recoup_sql::{Mistake, Source, compile};
+use recoup_sql::{Answers, Mistake, Source, compile};
 
 use crate::decoder::Decoder;
 use crate::drive::{Stopped, Waiting, turn};
@@ -37,6 +38,10 @@ use front::{Ahead, Front, Part};
 pub const ROUND_FACTS: usize = 100_000;
 /// Rounds at the end of a file before it is taken that things never settle.
 const ROUNDS_MAX: usize = 1_000;
+
+/// Rounds without a placement after which nothing moves: a shard hands back what it kept for cases
+/// that did not come only a round later, and it takes one more to deal it to another shard.
+const QUIET_ROUNDS: usize = 3;
 
 /// Why a batch ended early.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +73,9 @@ pub struct Batch {
     /// The front of whoever publishes here; it is opened when the first part comes.
     front: Option<Front>,
     program: (Rules, Vec<Source>, Decoder),
+    /// What was broken of what must hold of the books.
+    pub broken: Broken,
+    answers: Answers,
     /// Which file a message of the intake was cut from.
     sources: BTreeMap<u64, String>,
     rounds: i64,
@@ -94,14 +102,19 @@ impl Batch {
         for stream in ["book", "statements", "reports", "loans"] {
             followers.push(here.wait(log.read(stream, &[], 0))?);
         }
+        let relations = Relations::default();
+        let answers = Answers::compile(sources, &relations.schemas())
+            .map_err(|mistake| BatchError::Program(vec![mistake]))?;
         Ok(Batch {
             log,
             stages,
             followers,
-            relations: Relations::default(),
+            relations,
             away: None,
             front: None,
             program: (rules.clone(), sources.to_vec(), decoder),
+            broken: Broken::default(),
+            answers,
             sources: BTreeMap::new(),
             rounds: 0,
             latest: 0,
@@ -172,8 +185,10 @@ impl Batch {
     /// The end of a file: rounds until nothing moves.
     pub fn settle(&mut self) -> Result<(), BatchError> {
         self.drain()?;
+        let mut quiet = 0;
         for _ in 0..ROUNDS_MAX {
-            if !self.round()? {
+            quiet = if self.round()? { 0 } else { quiet + 1 };
+            if quiet == QUIET_ROUNDS {
                 break;
             }
         }
@@ -188,6 +203,15 @@ impl Batch {
             self.drain()?;
         }
         self.settle()
+    }
+
+    /// Computes the program's views over what was said so far; they become relations.
+    pub fn answer(&mut self) -> Result<(), BatchError> {
+        let said = self.answers.run(&self.relations.rows());
+        for (name, rows) in said.map_err(|mistake| BatchError::Program(vec![mistake]))? {
+            self.relations.put(&name, &rows);
+        }
+        Ok(())
     }
 
     fn tick(&mut self, kind: &str, at: i64, number: i64) -> Result<(), BatchError> {
@@ -205,7 +229,8 @@ impl Batch {
 
     /// Steps every stage until nothing is left to read, and follows what was said.
     fn drain(&mut self) -> Result<(), BatchError> {
-        stepped(&self.log, &mut self.stages)?;
+        let broken = stepped(&self.log, &mut self.stages)?;
+        self.broken.add(&broken);
         self.follow()?;
         if self.away.is_some() {
             for stream in STREAMS {
@@ -278,10 +303,10 @@ fn open(
     Ok(stages)
 }
 
-/// Steps stages until nothing is left to read.
-fn stepped(log: &MemoryLog, stages: &mut Stages) -> Result<(), BatchError> {
+/// Steps stages until nothing is left to read; answers with what the books broke.
+fn stepped(log: &MemoryLog, stages: &mut Stages) -> Result<Broken, BatchError> {
     let here = Waiting::Here;
-    let mut moved = true;
+    let (mut moved, mut broken) = (true, Broken::default());
     while std::mem::take(&mut moved) {
         for (group, reader) in &mut *stages {
             loop {
@@ -289,11 +314,12 @@ fn stepped(log: &MemoryLog, stages: &mut Stages) -> Result<(), BatchError> {
                 if turn.messages == 0 {
                     break;
                 }
+                broken.add(&turn.broken);
                 moved = true;
             }
         }
     }
-    Ok(())
+    Ok(broken)
 }
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -306,9 +332,8 @@ pub fn relation(subject: &str) -> Option<&str> {
         return None;
     }
     let shown = match stream {
-        "book" => {
-            !["demand", "lines", "ticked", "agencies", "desks", "contracts"].contains(&relation)
-        }
+        "book" => !["demand", "lines", "ticked", "agencies", "desks", "contracts", "remittances"]
+            .contains(&relation),
         "statements" => true,
         "loans" => ["refused", "rounds"].contains(&relation),
         _ => relation == "refused",

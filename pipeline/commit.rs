@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use tracing::{debug, warn};
 
 use crate::cursor::{self, Cursor};
-use crate::log::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Log, LogError, Outgoing, size};
+use crate::log::{BATCH_BYTES_MAX, Log, LogError, Outgoing, size};
 
 /// How often a leader may show a cursor older than the one we built on before it counts as lost.
 const BEHIND_MAX: u32 = 8;
@@ -88,7 +88,7 @@ pub async fn commit_group(
 ) -> Result<Vec<(u32, Outcome)>, LogError> {
     let mut open = group.into_iter().map(Open::new).collect::<Vec<_>>();
     loop {
-        let parts = fill(&open);
+        let parts = fill(&open, log.batch_messages_max());
         if parts.is_empty() {
             break;
         }
@@ -257,7 +257,7 @@ impl Open {
 
 /// What of the open shards goes into the next batch: whole shards, or the beginning of one that
 /// no batch can hold.
-fn fill(open: &[Open]) -> Vec<Part> {
+fn fill(open: &[Open], messages_max: usize) -> Vec<Part> {
     let (mut parts, mut messages, mut bytes) = (Vec::new(), 0, 0);
     for (index, shard) in open.iter().enumerate() {
         if shard.outcome.is_some() {
@@ -267,7 +267,7 @@ fn fill(open: &[Open]) -> Vec<Part> {
         // A cursor is some hundreds of bytes; its names are a setting, so it is measured.
         let own = shard.commit.cursor.encode().len() + 2 * shard.commit.cursor_subject.len() + 512;
         let total = own + rest.iter().map(size).sum::<usize>();
-        let fits = |messages, bytes| messages <= BATCH_MESSAGES_MAX && bytes <= BATCH_BYTES_MAX;
+        let fits = |messages, bytes| messages <= messages_max && bytes <= BATCH_BYTES_MAX;
         if fits(messages + rest.len() + 1, bytes + total) {
             parts.push(Part { index, messages: rest.len() });
             (messages, bytes) = (messages + rest.len() + 1, bytes + total);

@@ -65,12 +65,7 @@ pub fn examine(settings: &Settings, broker: &Facts, clock_offset_ms: Option<i64>
     let mut report = Report::default();
     server(&mut report, broker);
     connection(&mut report, settings);
-    if let Some(offset) = clock_offset_ms {
-        let found = format!("the server's clock is {} s away from ours", offset / 1_000);
-        let mend = "run a time service on both machines: days are posted by the clock";
-        let unless = (Severity::Unsafe, "clock", found, mend);
-        report.hold(offset.abs() <= CLOCK_OFFSET_MAX_MS, unless, &format!("{offset} ms apart"));
-    }
+    clock(&mut report, clock_offset_ms);
     for name in STREAMS {
         match broker.streams.iter().find(|stream| stream.name == name) {
             Some(facts) => stream(&mut report, settings, facts),
@@ -130,6 +125,17 @@ fn server(report: &mut Report, broker: &Facts) {
     }
 }
 
+fn clock(report: &mut Report, offset_ms: Option<i64>) {
+    let Some(offset) = offset_ms else {
+        let found = "the server's clock is not known: it tells it with any stream".into();
+        return report.add(Severity::Warning, "clock", found, "run `recoup init`, then ask again");
+    };
+    let found = format!("the server's clock is {} s away from ours", offset / 1_000);
+    let mend = "run a time service on both machines: days are posted by the clock";
+    let unless = (Severity::Unsafe, "clock", found, mend);
+    report.hold(offset.abs() <= CLOCK_OFFSET_MAX_MS, unless, &format!("{offset} ms apart"));
+}
+
 /// Whoever got in without a name shows that anybody gets in.
 fn connection(report: &mut Report, settings: &Settings) {
     let broker = &settings.broker;
@@ -166,7 +172,11 @@ fn stream(report: &mut Report, settings: &Settings, stream: &StreamFacts) {
 }
 
 fn room(report: &mut Report, broker: &Facts) {
-    let Some(most) = broker.storage_max.filter(|most| *most > 0) else { return };
+    let Some(most) = broker.storage_max.filter(|most| *most > 0) else {
+        let found = "the server does not say how much it may store".into();
+        let mend = "give the account a limit, or let it ask as deploy/nats.conf does";
+        return report.add(Severity::Warning, "space", found, mend);
+    };
     let used = broker.storage_used.saturating_mul(100) / most;
     let severity = if used >= 95 { Severity::Unsafe } else { Severity::Warning };
     let found = format!("{used} % of the broker's store is used");

@@ -3,7 +3,10 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use crate::commit::{Backoff, Outcome, commit_group};
+use async_trait::async_trait;
+use recoup_operators::settle::invariants::Broken;
+
+use crate::commit::{Backoff, Outcome, Pause, commit_group};
 use crate::group::{Diverged, Group};
 use crate::log::{Log, LogError, ReadLimit, Reader};
 
@@ -35,6 +38,16 @@ impl Waiting {
     }
 }
 
+/// In one process nothing answers later than at once: only a runtime waits before it asks again.
+#[async_trait]
+impl Pause for Waiting {
+    async fn pause(&self, attempt: u32) {
+        if let Waiting::On(_) = self {
+            Backoff.pause(attempt).await;
+        }
+    }
+}
+
 /// What one turn did.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Turn {
@@ -48,6 +61,8 @@ pub struct Turn {
     pub fenced: usize,
     pub stepping: Duration,
     pub committing: Duration,
+    /// What was broken of what must hold.
+    pub broken: Broken,
 }
 
 /// One turn: what lies ready, up to `limit`, is read, stepped and committed.
@@ -68,6 +83,7 @@ pub fn turn(
         turn.stepping += began.elapsed();
         turn.steps += 1;
         turn.rows += step.rows;
+        turn.broken.add(&step.broken);
         if step.commits.is_empty() {
             continue;
         }
@@ -76,7 +92,7 @@ pub fn turn(
         let said = step.commits.iter().flat_map(|one| &one.said);
         turn.said_bytes += said.map(|message| message.payload.len()).sum::<usize>();
         let began = Instant::now();
-        let outcomes = waiting.wait(commit_group(log, stream, step.commits, &Backoff))?;
+        let outcomes = waiting.wait(commit_group(log, stream, step.commits, waiting))?;
         turn.committing += began.elapsed();
         for (cursor, (shard, outcome)) in cursors.into_iter().zip(outcomes) {
             match outcome {

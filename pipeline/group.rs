@@ -11,14 +11,20 @@ use std::collections::BTreeMap;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::memory::digest::digest;
+use recoup_operators::settle::invariants::Broken;
 use recoup_sql::{Memories, Said, Stage};
 
+use crate::audit;
 use crate::commit::ShardCommit;
 use crate::cursor::{self, Cursor};
 use crate::decoder::Decoder;
 use crate::log::{Message, Outgoing};
+use crate::post::PART;
 use crate::rows::{self, Packing};
 use heard::{announced, said_by};
+
+/// What the header of a part may take of a message.
+const PART_ROOM: usize = 64;
 
 /// Who writes the cursors of a process.
 #[derive(Clone, Debug)]
@@ -73,6 +79,8 @@ pub struct Step {
     pub commits: Vec<ShardCommit>,
     /// Rows read.
     pub rows: usize,
+    /// What it breaks of what must hold.
+    pub broken: Broken,
 }
 
 impl Group {
@@ -162,7 +170,7 @@ impl Group {
         if let [message] = messages
             && !self.whole(message)
         {
-            return Ok(Step { commits: vec![], rows: 0 });
+            return Ok(Step { commits: vec![], rows: 0, broken: Broken::default() });
         }
         let mut last: BTreeMap<u32, &Message> = BTreeMap::new();
         let (facts, mut by_shard) = self.speak(messages, &mut last);
@@ -173,7 +181,8 @@ impl Group {
             commits.extend(self.answer(number, message, said)?);
         }
         assert!(by_shard.is_empty(), "only shards that read something say something");
-        Ok(Step { commits, rows })
+        let broken = if commits.is_empty() { Broken::default() } else { audit::of(&self.stage) };
+        Ok(Step { commits, rows, broken })
     }
 
     /// What the shards take from messages, and what each says of it.
@@ -228,13 +237,7 @@ impl Group {
         for one in said {
             let to = if shape.to_all { "all".to_string() } else { one.to.to_string() };
             let subject = format!("{}.{to}.{}", shape.writes, one.relation);
-            for payload in rows::encode(&one.rows, self.packing, self.payload_max) {
-                outgoing.push(Outgoing {
-                    subject: subject.clone(),
-                    payload,
-                    ..Outgoing::default()
-                });
-            }
+            outgoing.extend(packed(&subject, &one.rows, self.packing, self.payload_max));
         }
         let cursor = Cursor {
             stage: shape.name.into(),
@@ -272,7 +275,7 @@ impl Group {
         if self.heard(message).is_none() {
             return true;
         }
-        let part = message.headers.iter().find(|(name, _)| name == "Recoup-Part");
+        let part = message.headers.iter().find(|(name, _)| name == PART);
         let (at, of) = part.and_then(|(_, part)| part.split_once('/')).unwrap_or(("1", "1"));
         if at == "1" {
             self.parts.clear();
@@ -350,4 +353,29 @@ impl Group {
         }
         (announced(&takes, name, &rows, message.seq, &listeners), said)
     }
+}
+
+/// Rows as messages of at most what the log takes, subject and headers included. Who hears them all
+/// at once must know where they end.
+fn packed(
+    subject: &str,
+    rows: &RecordBatch,
+    packing: Packing,
+    payload_max: usize,
+) -> Vec<Outgoing> {
+    let room = payload_max.saturating_sub(subject.len() + PART_ROOM);
+    let payloads = rows::encode(rows, packing, room);
+    let of = payloads.len();
+    let part = |at: usize| match of {
+        1 => vec![],
+        _ => vec![(PART.to_string(), format!("{at}/{of}"))],
+    };
+    let parts = payloads.into_iter().zip(1..);
+    let message = |(payload, at)| Outgoing {
+        subject: subject.into(),
+        headers: part(at),
+        payload,
+        expects: None,
+    };
+    parts.map(message).collect()
 }

@@ -3,6 +3,8 @@
 //! What the business does is in `operators/`, what flows where in `sql/`. This room awaits, logs,
 //! counts and reads settings; it decides nothing about loans or money.
 
+pub mod audit;
+pub mod backup;
 pub mod batch;
 pub mod cli;
 pub mod commit;
@@ -18,6 +20,8 @@ pub mod log;
 pub mod metrics;
 pub mod post;
 pub mod program;
+pub mod reconcile;
+pub mod refused;
 pub mod rows;
 pub mod serve;
 pub mod server;
@@ -26,5 +30,6 @@ pub mod snapshot;
 pub mod status;
 pub mod ticker;
 pub mod trace;
+pub mod trim;
 pub mod wake;
 pub mod worker;

@@ -1,7 +1,7 @@
 //! What a process counts: one struct, made once, passed by reference (A13).
 //!
-//! Names are `recoup_<noun>_<unit>[_total]`; the only label is `stage`. The reading room counts
-//! under the stage `serve`.
+//! Names are `recoup_<noun>_<unit>[_total]`; the label is `stage`, but for invariants, which have
+//! names of their own. The reading room counts under the stage `serve`.
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,12 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use recoup_operators::settle::invariants::Broken;
+
 use crate::drive::Turn;
+
+/// The invariant that a shard breaks whose replay says other than it said before.
+pub const REPLAY: &str = "replay_says_the_same";
 
 /// Every handle. Cloning shares them.
 #[derive(Clone)]
@@ -50,6 +55,8 @@ pub struct Metrics {
     /// How far the last round can be from the best plan, in millionths.
     pub round_gap_millionths: IntGaugeVec,
     pub query_seconds: HistogramVec,
+    /// Rows that break what must hold of the books; of any stage, by `invariant`.
+    pub broken_invariants: IntCounterVec,
     registry: Registry,
 }
 
@@ -90,6 +97,7 @@ impl Default for Metrics {
                 "Certified distance of the last round from the best plan",
             ),
             query_seconds: seconds("recoup_query_seconds", "Time of a query"),
+            broken_invariants: invariants(&registry),
             registry,
         }
     }
@@ -109,6 +117,9 @@ impl Metrics {
         count(&self.commits, turn.commits);
         count(&self.said_bytes, turn.said_bytes);
         count(&self.fenced_commits, turn.fenced);
+        for (name, rows) in turn.broken.counts() {
+            self.broken_invariants.with_label_values(&[name]).inc_by(rows);
+        }
         self.memory_bytes.with_label_values(&labels).set(memory as i64);
         if turn.steps > 0 {
             let each = |total: Duration| total.as_secs_f64() / turn.steps as f64;
@@ -131,6 +142,18 @@ impl Metrics {
 
 fn counter(registry: &Registry, name: &str, help: &str) -> IntCounterVec {
     listed(registry, name, IntCounterVec::new(Opts::new(name, help), &["stage"]))
+}
+
+/// From zero, so that the first one shows as a rise.
+fn invariants(registry: &Registry) -> IntCounterVec {
+    let options =
+        Opts::new("recoup_broken_invariants_total", "Rows that break what must hold of the books");
+    let broken = listed(registry, "broken", IntCounterVec::new(options, &["invariant"]));
+    for (name, _) in Broken::default().counts() {
+        broken.with_label_values(&[name]).inc_by(0);
+    }
+    broken.with_label_values(&[REPLAY]).inc_by(0);
+    broken
 }
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> IntGaugeVec {

@@ -26,7 +26,7 @@ const STREAM: &str = "loans";
 const VERSION: &str = "Recoup-Version";
 const DIGEST: &str = "Recoup-Digest";
 /// `2/3`: this message holds the second of three parts of its version.
-const PART: &str = "Recoup-Part";
+pub(crate) const PART: &str = "Recoup-Part";
 
 /// A reference table that fits its columns.
 #[derive(Clone, Debug)]

@@ -1,14 +1,22 @@
-//! The program as files: what ships, what a user puts in its place, and the lenders' dialects.
+//! The program as files: what ships, the pricing that a setting chooses, what a user puts in its
+//! place, and the lenders' dialects.
 
 use std::path::Path;
 
+use recoup_sql::stages::discounted;
 use recoup_sql::{Mistake, Source, shipped};
 
-use crate::settings::Program;
+use crate::settings::{Pricing, Program};
 
 /// The SQL files: those that ship, each replaced by a file of its name in the user's folder.
 pub fn sources(program: &Program) -> Result<Vec<Source>, Mistake> {
     let mut sources = shipped();
+    if program.pricing == Pricing::Discounted {
+        let full = discounted();
+        if let Some(plain) = sources.iter_mut().find(|source| source.name == full.name) {
+            *plain = full;
+        }
+    }
     if program.folder.is_empty() {
         return Ok(sources);
     }

@@ -26,6 +26,20 @@ const VERSION_MIN: (u32, u32) = (2, 12);
 const START_MAX: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(20);
 
+/// Whoever connects works in one account; it may ask whether the server syncs, for `doctor`.
+const ACCOUNTS: &str = "\
+accounts {
+  SYS { exports: [{ service: \"$SYS.REQ.SERVER.PING.JSZ\" }] }
+  RECOUP {
+    jetstream: enabled
+    users: [{ user: recoup, password: \"\" }]
+    imports: [{ service: { account: SYS, subject: \"$SYS.REQ.SERVER.PING.JSZ\" } }]
+  }
+}
+system_account: SYS
+no_auth_user: recoup
+";
+
 /// How the server is to run.
 #[derive(Clone, Debug)]
 pub struct ServerPlan {
@@ -176,7 +190,8 @@ impl Server {
         let sync = if plan.sync_always { "always" } else { "\"2m\"" };
         format!(
             "server_name: {}\nlisten: \"127.0.0.1:{port}\"\nports_file_dir: {}\npid_file: {}\n\
-             max_payload: 8388608\njetstream {{\n  store_dir: {}\n  sync_interval: {sync}\n}}\n",
+             max_payload: 8388608\njetstream {{\n  store_dir: {}\n  sync_interval: {sync}\n}}\n\
+             {ACCOUNTS}",
             self.name(),
             quoted(ports),
             quoted(&self.data.join("pid")),

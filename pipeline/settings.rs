@@ -91,6 +91,7 @@ pub struct Dispatch {
     /// In cents.
     #[serde(with = "cents")]
     pub switch_margin: i64,
+    pub horizon_minutes: u32,
 }
 
 /// [`Case`] as the file writes it.
@@ -131,8 +132,18 @@ pub struct Snapshots {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
+    pub pricing: Pricing,
     pub folder: String,
     pub dialects: String,
+}
+
+/// Which of the shipped pricing files applies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pricing {
+    #[default]
+    Plain,
+    Discounted,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -224,6 +235,7 @@ impl Settings {
             },
             value_min: self.dispatch.value_min,
             switch_margin: self.dispatch.switch_margin,
+            horizon_minutes: self.dispatch.horizon_minutes,
             close_after_days: self.settle.close_after_days,
             keys: None,
         }

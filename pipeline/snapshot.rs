@@ -1,9 +1,8 @@
 //! Snapshots of a shard's memory, kept where `object_store` can reach: a folder by default.
 //!
 //! One object per shard and place: a magic, a header in JSON, then the tables as Arrow IPC streams
-//! one after the other. The header names the place in the log, the running digests there and the
-//! SHA-256 of everything behind it, so that a cut or flipped byte is noticed and an older snapshot
-//! is taken instead.
+//! one after the other, then the SHA-256 of all of it. The header names the place in the log and
+//! the running digests there. A cut or flipped byte is noticed, and an older snapshot is taken.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +18,9 @@ use sha2::{Digest, Sha256};
 use crate::group::Group;
 use crate::rows::{self, Packing};
 
-const MAGIC: &[u8; 8] = b"recoup-1";
+const MAGIC: &[u8; 8] = b"recoup-2";
+/// Bytes of the SHA-256 at the end.
+const SEAL: usize = 32;
 /// How many snapshots of a shard are kept.
 const KEPT: usize = 2;
 
@@ -39,8 +40,6 @@ pub struct Header {
     tables: Vec<Vec<usize>>,
     /// Names of the reference tables.
     references: Vec<String>,
-    /// SHA-256 of everything behind the header, in hex.
-    sha256: String,
 }
 
 /// A snapshot in memory.
@@ -87,31 +86,34 @@ pub fn encode(group: &Group, number: u32) -> Option<(Header, Bytes)> {
         program: group.stage.program,
         tables,
         references: references.into_iter().map(|(name, _)| name).collect(),
-        sha256: hex(&Sha256::digest(&body)),
     };
     let json = serde_json::to_vec(&header).ok()?;
-    let mut bytes = Vec::with_capacity(12 + json.len() + body.len());
+    let mut bytes = Vec::with_capacity(12 + json.len() + body.len() + SEAL);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&(json.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&json);
     bytes.extend_from_slice(&body);
+    let seal = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&seal);
     Some((header, bytes.into()))
 }
 
 /// Reads a snapshot back; every byte is checked.
 pub fn decode(path: &str, bytes: &Bytes) -> Result<Snapshot, SnapshotError> {
     let torn = |what: &str| SnapshotError::Torn { path: path.into(), what: what.into() };
-    if bytes.len() < 12 || &bytes[..8] != MAGIC {
+    if bytes.len() < 12 + SEAL || &bytes[..8] != MAGIC {
         return Err(torn("it does not begin as a snapshot does"));
     }
+    let sealed = bytes.len() - SEAL;
+    if Sha256::digest(&bytes[..sealed])[..] != bytes[sealed..] {
+        return Err(torn("its bytes are not those that were written"));
+    }
+    let bytes = bytes.slice(..sealed);
     let length = u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize;
     let Some(json) = bytes.get(12..12 + length) else { return Err(torn("its header is cut")) };
     let header: Header =
         serde_json::from_slice(json).map_err(|error| torn(&format!("its header: {error}")))?;
     let body = bytes.slice(12 + length..);
-    if hex(&Sha256::digest(&body)) != header.sha256 {
-        return Err(torn("its bytes are not those that were written"));
-    }
     let mut groups = vec![];
     let mut at = 0;
     for lengths in &header.tables {
@@ -132,28 +134,40 @@ pub fn decode(path: &str, bytes: &Bytes) -> Result<Snapshot, SnapshotError> {
     Ok(Snapshot { header, tables: groups, references })
 }
 
+/// The store and the place in it of `file:///folder`, a plain folder, `s3://bucket/prefix`,
+/// `gs://…` or `az://…`.
+pub fn store_at(url: &str) -> Result<(Arc<dyn ObjectStore>, Path), String> {
+    let url = if url.contains("://") {
+        url.to_string()
+    } else {
+        let folder = std::path::absolute(url).map_err(|error| format!("{url}: {error}"))?;
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{url}: {error}"))?;
+        format!("file://{}", folder.display())
+    };
+    let parsed = url::Url::parse(&url).map_err(|error| format!("{url}: {error}"))?;
+    let options = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
+    let (store, prefix) = object_store::parse_url_opts(&parsed, options)
+        .map_err(|error| format!("{url}: {error}"))?;
+    Ok((store.into(), prefix))
+}
+
 /// Where snapshots are kept.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Snapshots {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
 }
 
 impl Snapshots {
-    /// `url` is `file:///folder`, a plain folder, `s3://bucket/prefix`, `gs://…` or `az://…`.
+    /// As [`store_at`] takes it.
     pub fn open(url: &str) -> Result<Self, String> {
-        let url = if url.contains("://") {
-            url.to_string()
-        } else {
-            let folder = std::path::absolute(url).map_err(|error| format!("{url}: {error}"))?;
-            std::fs::create_dir_all(&folder).map_err(|error| format!("{url}: {error}"))?;
-            format!("file://{}", folder.display())
-        };
-        let parsed = url::Url::parse(&url).map_err(|error| format!("{url}: {error}"))?;
-        let options = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
-        let (store, prefix) = object_store::parse_url_opts(&parsed, options)
-            .map_err(|error| format!("{url}: {error}"))?;
-        Ok(Snapshots { store: store.into(), prefix })
+        let (store, prefix) = store_at(url)?;
+        Ok(Snapshots { store, prefix })
+    }
+
+    /// Over a store that somebody else has opened.
+    pub fn over(store: Arc<dyn ObjectStore>) -> Self {
+        Snapshots { store, prefix: Path::default() }
     }
 
     fn folder(&self, stage: &str, shard: u32) -> Path {
@@ -162,10 +176,27 @@ impl Snapshots {
 
     /// Stores a snapshot and removes those that nobody needs any more.
     pub async fn put(&self, header: &Header, bytes: Bytes) -> Result<(), SnapshotError> {
-        let folder = self.folder(&header.stage, header.shard);
-        let path = folder.clone().join(format!("{:020}.snapshot", header.seq));
+        self.put_into(self.folder(&header.stage, header.shard), header.seq, bytes).await
+    }
+
+    /// Stores what is no shard's under a name of its own, as [`Snapshots::put`] does.
+    pub async fn put_of(&self, what: &str, seq: u64, bytes: Bytes) -> Result<(), SnapshotError> {
+        self.put_into(self.prefix.clone().join(what), seq, bytes).await
+    }
+
+    /// What is stored under such a name, oldest first.
+    pub async fn paths_of(&self, what: &str) -> Result<Vec<Path>, SnapshotError> {
+        self.list(&self.prefix.clone().join(what)).await
+    }
+
+    pub async fn read(&self, path: &Path) -> Result<Bytes, SnapshotError> {
+        Ok(self.store.get(path).await?.bytes().await?)
+    }
+
+    async fn put_into(&self, folder: Path, seq: u64, bytes: Bytes) -> Result<(), SnapshotError> {
+        let path = folder.clone().join(format!("{seq:020}.snapshot"));
         self.store.put(&path, bytes.into()).await?;
-        let mut kept = self.list(&header.stage, header.shard).await?;
+        let mut kept = self.list(&folder).await?;
         while kept.len() > KEPT {
             self.store.delete(&kept.remove(0)).await?;
         }
@@ -182,10 +213,14 @@ impl Snapshots {
         input_created: i64,
     ) -> Result<(Option<Snapshot>, Vec<SnapshotError>), SnapshotError> {
         let mut torn = vec![];
-        for path in self.list(stage, shard).await?.into_iter().rev() {
-            let bytes = self.store.get(&path).await?.bytes().await?;
+        for path in self.list(&self.folder(stage, shard)).await?.into_iter().rev() {
+            let bytes = self.read(&path).await?;
             match decode(path.as_ref(), &bytes) {
                 Ok(found) if found.header.input_created != input_created => {}
+                Ok(found) if found.header.stage != stage || found.header.shard != shard => {
+                    let (path, what) = (path.to_string(), "it is of another shard".into());
+                    torn.push(SnapshotError::Torn { path, what });
+                }
                 Ok(found) if found.header.seq > seq => {}
                 Ok(found) => return Ok((Some(found), torn)),
                 Err(error) => torn.push(error),
@@ -194,16 +229,11 @@ impl Snapshots {
         Ok((None, torn))
     }
 
-    async fn list(&self, stage: &str, shard: u32) -> Result<Vec<Path>, SnapshotError> {
-        let folder = self.folder(stage, shard);
-        let found: Vec<_> = self.store.list(Some(&folder)).try_collect().await?;
+    async fn list(&self, folder: &Path) -> Result<Vec<Path>, SnapshotError> {
+        let found: Vec<_> = self.store.list(Some(folder)).try_collect().await?;
         let mut paths: Vec<Path> = found.into_iter().map(|meta| meta.location).collect();
         paths.retain(|path| path.as_ref().ends_with(".snapshot"));
         paths.sort();
         Ok(paths)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -70,7 +70,7 @@ pub async fn read(
     for stage in STAGES {
         let input = log.state(stage.reads).await?;
         // Side by side: whether anything waits takes a moment to tell where nothing does.
-        let shards = 0..wake::shards_of(stage, shards, shards);
+        let shards = 0..wake::shards_of(stage, shards, wake::INTAKE_SUBJECTS);
         let asked = shards.map(|shard| standing(log, stage, shard, &input, now));
         standings.extend(try_join_all(asked).await?);
     }
@@ -104,8 +104,13 @@ async fn standing(
         answer.trouble = format!("message {} is not a cursor", message.seq);
         return Ok(answer);
     };
-    if place.seq > input.last {
-        answer.trouble = format!("stream {} ends at {}", stage.reads, input.last);
+    let mut last = input.last;
+    if place.seq > last {
+        // The stream may have grown since it was asked.
+        last = log.state(stage.reads).await?.last;
+    }
+    if place.seq > last {
+        answer.trouble = format!("stream {} ends at {last}", stage.reads);
     }
     answer.owner = place.owner;
     answer.commits = place.number;
@@ -122,8 +127,11 @@ async fn refused(log: &dyn Log, budget: Duration) -> Result<Refused, LogError> {
     let began = Instant::now();
     let mut counted = Refused { whole: true, ..Refused::default() };
     for stream in ["reports", "loans", "book", "statements"] {
-        let end = log.state(stream).await?.last;
         let filters = [format!("{stream}.*.refused")];
+        let end = log.last(stream, &filters[0]).await?.map_or(0, |message| message.seq);
+        if end == 0 {
+            continue;
+        }
         let mut reader = log.read(stream, &filters, 0).await?;
         let limit = ReadLimit { messages: 1_000, bytes: 16 << 20 };
         loop {
@@ -131,10 +139,8 @@ async fn refused(log: &dyn Log, budget: Duration) -> Result<Refused, LogError> {
                 counted.whole = false;
                 return Ok(counted);
             }
-            // What is stored comes at once; a pause means that there is no more.
             let messages = reader.next(limit, Duration::from_millis(200)).await?;
-            let Some(last) = messages.last() else { break };
-            let done = last.seq >= end;
+            let done = messages.last().is_some_and(|last| last.seq >= end);
             for message in &messages {
                 count(&message.payload, &mut counted.by_reason);
             }

@@ -1,7 +1,8 @@
 //! The one clock: it posts each UTC day once, and rounds of dispatch.
 //!
 //! Every tick is fenced by the tick before it, so that several tickers are as good as one.
-//! A round comes each second while something is going on in `loans`, else each minute.
+//! A round comes each second while something is going on in `loans` and the round before it is
+//! answered, else each minute: rounds that pile up would keep their readers from all other work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::facts;
 use tracing::{info, warn};
 
+use crate::cursor::{self, Cursor};
 use crate::log::{Log, LogError, Message, Outgoing};
 use crate::rows::{self, Packing};
 
@@ -61,13 +63,28 @@ async fn once(
         let at = next * DAY_SECONDS * 1_000_000;
         return post(log, fence, "day", at, next, rounds, next).await;
     }
-    if busy || elapsed >= IDLE {
+    if elapsed >= IDLE || (busy && answered(log, fence).await?) {
         *last_round = now;
         let number = rounds + 1;
         post(log, fence, "round", micros, number, number, day.unwrap_or(today)).await?;
         *quiet_since = log.state("loans").await?.last;
     }
     Ok(())
+}
+
+/// Whether every shard of the book has passed the tick at a sequence, and clear their answers.
+async fn answered(log: &dyn Log, tick: u64) -> Result<bool, LogError> {
+    for shard in 0.. {
+        let subject = cursor::subject("book", "book", shard);
+        let Some(newest) = log.last("book", &subject).await? else { break };
+        if Cursor::decode(&newest.payload).is_none_or(|cursor| cursor.seq < tick) {
+            return Ok(false);
+        }
+    }
+    let Some(answer) = log.last("book", "book.*.ticked").await? else { return Ok(true) };
+    let clear = log.last("loans", &cursor::subject("loans", "clear", 0)).await?;
+    let cursor = clear.and_then(|newest| Cursor::decode(&newest.payload));
+    Ok(cursor.is_none_or(|cursor| cursor.seq >= answer.seq))
 }
 
 const ROUNDS: &str = "Recoup-Rounds";

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 
 use datafusion::arrow::record_batch::RecordBatch;
-use recoup_sql::stages::Shape;
+use recoup_sql::stages::{STAGES, Shape};
 use tracing::warn;
 
 use crate::cursor::{self, Cursor};
 use crate::group::{Group, Shard};
 use crate::log::{Log, LogError};
 use crate::snapshot::Snapshots;
+use crate::trim;
 
 /// Over how many subjects the intake of a lender is dealt: as many workers can normalize at once.
 pub const INTAKE_SUBJECTS: u32 = 4;
@@ -32,6 +33,26 @@ pub async fn init(log: &dyn Log, shape: &Shape, shards: u32) -> Result<(), LogEr
     let input_created = log.state(shape.reads).await?.created;
     let first = Cursor { stage: shape.name.into(), input_created, ..Cursor::default() };
     cursor::begin(log, shape.writes, &first, shards).await
+}
+
+/// Whether a deployment, where there is one, has so many shards: another number would send
+/// borrowers to other shards than those that remember them.
+pub async fn check_shards(log: &dyn Log, shards: u32) -> Result<(), LogError> {
+    let Some(shape) = STAGES.iter().find(|shape| shape.name == "book") else { return Ok(()) };
+    let mut there = vec![];
+    for shard in [0, shards.saturating_sub(1), shards] {
+        let subject = cursor::subject(shape.writes, shape.name, shard);
+        there.push(log.last(shape.writes, &subject).await?.is_some());
+    }
+    let than = match there.as_slice() {
+        [_, _, true] => "more",
+        [true, false, _] => "fewer",
+        _ => return Ok(()),
+    };
+    Err(LogError::Unfit {
+        what: format!("this deployment has {than} shards than {shards}"),
+        hint: "set shards.count as it was at `recoup init`: it is fixed for its life".into(),
+    })
 }
 
 /// Takes a shard with an empty memory: it replays from the beginning of its input, or, where the
@@ -63,6 +84,7 @@ pub async fn wake(
             None => vec![],
         };
         let read = group.shards.get(number).map_or(0, |shard| shard.read);
+        trim::check(log, group.stage.shape, *number, read).await?;
         if oldest.as_ref().is_none_or(|(seq, _)| read < *seq) {
             oldest = Some((read, references));
         }

@@ -21,7 +21,7 @@ use crate::decoder::Decoder;
 use crate::drive::{Stopped, Waiting, turn};
 use crate::group::{Group, Owner};
 use crate::log::{Log, LogError, ReadLimit, Reader};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, REPLAY};
 use crate::rows::Packing;
 use crate::snapshot::{self, Snapshots};
 use crate::wake;
@@ -87,6 +87,9 @@ impl Worker {
                     reader = self.reader(&waiting, &group)?;
                 }
                 Err(stopped) => {
+                    if matches!(stopped, Stopped::Diverged(_)) {
+                        self.metrics.broken_invariants.with_label_values(&[REPLAY]).inc();
+                    }
                     error!(stage = shape.name, %stopped, "stopped");
                     return Err(stopped.into());
                 }

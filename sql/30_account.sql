@@ -28,7 +28,8 @@ SELECT
     contactable,
     event_id,
     event_time,
-    currency
+    currency,
+    delinquent_days
 FROM stamped
 WHERE loan_id IS NOT NULL;
 

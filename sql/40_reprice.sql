@@ -38,6 +38,7 @@ SELECT
     i.contactable,
     i.event_id,
     i.event_time,
+    i.delinquent_days,
     CAST(
         i.balance * c.recovery_rate * i.idx
         * CASE

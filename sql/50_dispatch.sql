@@ -3,8 +3,11 @@
 CREATE VIEW held AS
 SELECT * FROM dispatch('priced');
 
-INSERT INTO book.placements
+CREATE VIEW placed AS
 SELECT * FROM dispatch('priced', 'placements');
+
+INSERT INTO book.placements
+SELECT * FROM placed;
 
 -- What this shard would give to whom, for the market in 70_clear.sql.
 INSERT INTO book.demand

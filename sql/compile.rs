@@ -18,8 +18,8 @@ use crate::stages::{self, REFERENCES, STAGES, Shape, Source};
 mod parse;
 mod refuse;
 
-pub(crate) use parse::query;
-use parse::{Call, Meaning, Statement};
+use parse::Call;
+pub(crate) use parse::{Meaning, Statement, query, slot_name, statements};
 
 /// A compiled stage: its slots and what a step does, in order.
 pub struct Stage {

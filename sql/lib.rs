@@ -21,6 +21,7 @@
 //! The functions here must not be called from inside an async task: DataFusion's streams spend
 //! the task's budget and would never get it back.
 
+pub mod answers;
 pub mod compile;
 pub mod dialect;
 mod functions;
@@ -32,6 +33,7 @@ mod session;
 mod slot;
 pub mod stages;
 
+pub use answers::Answers;
 pub use compile::{Stage, compile};
 pub use dialect::Dialect;
 pub use mistake::Mistake;

@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::{UInt32Type, UInt64Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::ExecutionPlanProperties;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use futures::TryStreamExt;
 use recoup_operators::facts;
@@ -56,7 +56,7 @@ impl Guilty {
 /// Runs a statement over what the slots hold.
 pub fn run(stage: &Stage, planned: &Planned) -> (RecordBatch, Vec<Guilty>) {
     let error = match execute(&stage.context, planned) {
-        Ok(rows) => return (rows, vec![]),
+        Ok(rows) => return (ordered(rows, stage.shape.funnel), vec![]),
         Err(error) => error.strip_backtrace(),
     };
     let mut guilty = vec![];
@@ -75,20 +75,25 @@ pub fn run(stage: &Stage, planned: &Planned) -> (RecordBatch, Vec<Guilty>) {
     };
     let parts = halve(&all, &mut part, &mut alone);
     slot.set(all);
-    (joined(&planned.schema, parts), guilty)
+    (ordered(joined(&planned.schema, parts), stage.shape.funnel), guilty)
 }
 
 /// Runs a plan once more, with what its slots hold now.
 pub fn execute(context: &SessionContext, planned: &Planned) -> Result<RecordBatch> {
     let plan = reset_plan_states(Arc::clone(&planned.plan))?;
-    let stream = execute_stream(plan, context.task_ctx())?;
-    let batches = futures::executor::block_on(stream.try_collect::<Vec<_>>())?;
-    Ok(ordered(joined(&planned.schema, batches)))
+    // The parts of a union one after the other: in the step there is nobody to run them beside.
+    let mut batches = vec![];
+    for part in 0..plan.output_partitioning().partition_count() {
+        let stream = plan.execute(part, context.task_ctx())?;
+        batches.extend(futures::executor::block_on(stream.try_collect::<Vec<_>>())?);
+    }
+    Ok(ordered(joined(&planned.schema, batches), false))
 }
 
 /// Rows by shard and place in the log. A join may answer rows that found nothing after those that
-/// did, which would make the order depend on where the stream was cut (A9).
-fn ordered(rows: RecordBatch) -> RecordBatch {
+/// did, which would make the order depend on where the stream was cut (A9). Of a funnel all rows
+/// are the one shard's, and `shard` says who said them: there only the place in the log counts.
+fn ordered(rows: RecordBatch, funnel: bool) -> RecordBatch {
     let numbers = |name: &str| {
         let column = rows.column_by_name(name)?;
         column.as_primitive_opt::<UInt32Type>().map(|column| column.values().clone())
@@ -97,7 +102,8 @@ fn ordered(rows: RecordBatch) -> RecordBatch {
     let (Some(shards), Some(seqs), Some(places)) = (numbers("shard"), seqs, numbers("row")) else {
         return rows;
     };
-    let place = |row: usize| (shards[row], seqs.value(row), places[row]);
+    let shard = |row: usize| if funnel { 0 } else { shards[row] };
+    let place = |row: usize| (shard(row), seqs.value(row), places[row]);
     if (1..rows.num_rows()).all(|row| place(row - 1) <= place(row)) {
         return rows;
     }

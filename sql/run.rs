@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{SchemaRef, UInt32Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::{LoadError, Operator};
 
-use crate::compile::{Act, Stage};
+use crate::compile::{Act, Stage, slot_name};
 use crate::narrow::{self, Guilty};
 use crate::stages::REFERENCES;
 
@@ -86,6 +86,11 @@ impl Stage {
         if let Some(slot) = self.slots.get(name) {
             slot.set(shaped(rows, slot.schema()));
         }
+    }
+
+    /// What a verb said in the last step; nothing where this stage does not run it.
+    pub fn said(&self, verb: &str, relation: &str) -> Option<RecordBatch> {
+        self.slots.get(&slot_name(verb, relation)).map(|slot| slot.get())
     }
 
     /// The reference tables as they stand.

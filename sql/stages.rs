@@ -68,9 +68,23 @@ pub const STAGES: &[Shape] = &[
         writes: "book",
         main: "letters",
         takes: facts::letters,
-        hears: &["curve", "market", "agencies", "desks", "contracts", "ticks", "quotas"],
+        hears: &[
+            "curve",
+            "market",
+            "agencies",
+            "desks",
+            "contracts",
+            "remittances",
+            "waterfalls",
+            "authorities",
+            "calendars",
+            "pauses",
+            "exclusions",
+            "ticks",
+            "quotas",
+        ],
         funnel: false,
-        echoes: &["agencies", "desks", "contracts"],
+        echoes: &["agencies", "desks", "contracts", "remittances"],
         to_all: false,
         files: &["30_account.sql", "40_reprice.sql", "50_dispatch.sql", "60_settle.sql"],
         remembers: true,
@@ -94,7 +108,7 @@ pub const STAGES: &[Shape] = &[
         writes: "statements",
         main: "lines",
         takes: facts::lines,
-        hears: &["contracts", "ticked"],
+        hears: &["remittances", "ticked"],
         funnel: true,
         echoes: &[],
         to_all: false,
@@ -113,6 +127,11 @@ pub const REFERENCES: &[(&str, Columns)] = &[
     ("agencies", facts::agencies),
     ("desks", facts::desks),
     ("contracts", facts::contracts),
+    ("waterfalls", facts::waterfalls),
+    ("authorities", facts::authorities),
+    ("calendars", facts::calendars),
+    ("pauses", facts::pauses),
+    ("exclusions", facts::exclusions),
 ];
 
 /// The stage of a name.
@@ -130,9 +149,18 @@ pub fn promised(stream: &str, relation: &str) -> Option<SchemaRef> {
         ("book", "lines") => Some(facts::lines()),
         ("book", "ticked") => Some(facts::ticked()),
         ("statements", "statements") => Some(facts::statements()),
+        ("statements", "days") => Some(facts::days()),
+        ("statements", "remitted") => Some(facts::remitted()),
+        (_, "ledger") => Some(facts::ledger()),
         (_, "refused") => Some(facts::refused()),
         _ => None,
     }
+}
+
+/// The full form of the price, which a setting puts in the place of the plain one.
+pub fn discounted() -> Source {
+    let text = include_str!("40_reprice.discounted.sql");
+    Source { name: "40_reprice.sql".into(), text: text.into() }
 }
 
 /// The program that ships with recoup.
@@ -146,6 +174,7 @@ pub fn shipped() -> Vec<Source> {
         ("60_settle.sql", include_str!("60_settle.sql")),
         ("70_clear.sql", include_str!("70_clear.sql")),
         ("80_close.sql", include_str!("80_close.sql")),
+        ("90_answers.sql", include_str!("90_answers.sql")),
     ];
     files.map(|(name, text)| Source { name: name.into(), text: text.into() }).into()
 }

@@ -3,8 +3,12 @@
 // A test says what it expects, and stops where that fails.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod close;
 mod flow;
+mod hostile;
 mod log;
 mod program;
 mod serve;
+mod sim;
 mod tidy;
+mod verbs;

@@ -4,9 +4,10 @@
 //! An instance: `desks cases`, the capacities, then a line for each case: its price in cents and
 //! for each desk `slope:cost` (millionths and cents) or `-`.
 
-use crate::core::{Line, NOBODY, Place, Table};
-use crate::envelope::{self, Class, Prices, Problem};
-use crate::market::SCALE;
+use recoup_operators::clear::envelope::{self, Class, Prices, Problem};
+use recoup_operators::dispatch::core::{Line, NOBODY, Place, Table};
+
+use crate::market::{BID, SCALE};
 use crate::rounds::next_bids;
 
 pub fn check(text: &str) {
@@ -88,15 +89,15 @@ fn value(cases: &[(i64, Vec<Line>)], desks: &[u16]) -> i128 {
 }
 
 fn exact_bound(cases: &[(i64, Vec<Line>)], capacity: &[i64], bids: &[i64]) -> i128 {
-    let scale = i128::from(SCALE);
+    let bid_scale = i128::from(BID);
     let net = |line: &Line, price: i64| {
-        worth(line, price) - i128::from(bids[usize::from(line.desk)]) * scale
+        worth(line, price) - i128::from(bids[usize::from(line.desk)]) * bid_scale
     };
     let surplus = |(price, lines): &(i64, Vec<Line>)| {
         lines.iter().map(|line| net(line, *price)).max().unwrap_or(0).max(0)
     };
     let there = bids.iter().zip(capacity).map(|(bid, there)| i128::from(*bid) * i128::from(*there));
-    cases.iter().map(surplus).sum::<i128>() + there.sum::<i128>() * scale
+    cases.iter().map(surplus).sum::<i128>() + there.sum::<i128>() * bid_scale
 }
 
 /// Whoever would lose most by the next best goes first, as in the operator.
@@ -107,12 +108,12 @@ fn decide(
     desks: &mut [u16],
     waiting: &[usize],
 ) {
-    let scale = i128::from(SCALE);
+    let bid_scale = i128::from(BID);
     let mut order: Vec<(i128, usize)> = waiting
         .iter()
         .map(|case| {
             let (price, lines) = &cases[*case];
-            let bid = |line: &Line| i128::from(bids[usize::from(line.desk)]) * scale;
+            let bid = |line: &Line| i128::from(bids[usize::from(line.desk)]) * bid_scale;
             let mut nets: Vec<i128> =
                 lines.iter().map(|line| (worth(line, *price) - bid(line)).max(0)).collect();
             nets.extend([0, 0]);

@@ -1,28 +1,14 @@
 //! How good and how fast the dispatch core is. Prints a table for each figure; see README.md.
 
-#[path = "../../operators/dispatch/bins.rs"]
-mod bins;
-#[path = "../../operators/clear/cents.rs"]
-mod cents;
 mod check;
-#[path = "../../operators/dispatch/core.rs"]
-#[allow(dead_code)]
-mod core;
-#[path = "../../operators/clear/envelope.rs"]
-#[allow(dead_code)]
-mod envelope;
+mod live;
 mod market;
-#[path = "../../operators/clear/pool.rs"]
-#[allow(dead_code)]
-mod pool;
 mod rounds;
-#[path = "../../operators/clear/solve.rs"]
-mod solve;
 mod work;
 
-use cents::whole_cents;
 use market::{SHAPES, Shape};
-use solve::Effort;
+use recoup_operators::clear::solve::{self, Effort, said};
+use recoup_operators::dispatch::core;
 use work::{decide, exact_bound, first_come, problem, sketch};
 
 /// Seconds this thread was on a processor: fair on a machine that does other work too.
@@ -61,8 +47,11 @@ fn main() {
         "shards" => shards(number(1, 1_000_000), number(2, 300), number(3, 64)),
         "warm" => warm(number(1, 1_000_000), number(2, 300)),
         "size" => size(number(1, 300)),
-        "day" => day(number(1, 1_000_000), number(2, 300)),
-        _ => println!("clear | trace | shards | warm | day | export [cases] [desks], size, check"),
+        "day" => day(number(1, 100_000), number(2, 60)),
+        "load" => load(number(1, 1_000_000), number(2, 300)),
+        _ => println!(
+            "clear | trace | shards | warm | day | load | export [cases] [desks], size, check"
+        ),
     }
 }
 
@@ -88,7 +77,7 @@ fn row(count: usize, desks: usize, shape: Shape) {
     let problem = problem(&market, &bins);
     let clock = Clock::start();
     let solved = solve::solve(&problem, &vec![0.0; desks], EFFORT);
-    let bids = whole_cents(&problem, &solved.bids);
+    let bids = said(&problem, &solved.bids);
     let seconds = clock.seconds();
     let clock = Clock::start();
     let (desks_of, value) = decide(&market, &bids, &kinds, &prices);
@@ -133,7 +122,7 @@ fn shards(count: usize, desks: usize, shards: usize) {
         let market = market::market(count, desks, shape, 1);
         let (kinds, prices) = market::cases(count, 1);
         let problem = problem(&market, &sketch(&kinds, &prices));
-        let bids = whole_cents(&problem, &solve::solve(&problem, &vec![0.0; desks], EFFORT).bids);
+        let bids = said(&problem, &solve::solve(&problem, &vec![0.0; desks], EFFORT).bids);
         let bound = exact_bound(&market, &bids, &kinds, &prices);
         let reached = rounds::sharded(&market, &kinds, &prices, shards, 3);
         let part = |at: usize| format!("{:.4} %", 100.0 * reached[at].0 / bound);
@@ -154,7 +143,7 @@ fn warm(count: usize, desks: usize) {
         let problem = problem(market, &sketch(kinds, prices));
         let clock = Clock::start();
         let solved = solve::solve(&problem, &known.bids, EFFORT);
-        let bids = whole_cents(&problem, &solved.bids);
+        let bids = said(&problem, &solved.bids);
         let seconds = clock.seconds();
         let (desks, value) = decide(market, &bids, kinds, prices);
         let gap = 1.0 - value(market, &desks) / exact_bound(market, &bids, kinds, prices);
@@ -198,7 +187,7 @@ fn size(desks: usize) {
         let problem = problem(&market, &bins);
         let clock = Clock::start();
         let solved = solve::solve(&problem, &vec![0.0; desks], EFFORT);
-        let bids = whole_cents(&problem, &solved.bids);
+        let bids = said(&problem, &solved.bids);
         let cleared = clock.seconds();
         let mut table = work::table(&market, &bids, &market.capacity);
         for number in 0..parts {
@@ -215,28 +204,60 @@ fn size(desks: usize) {
     }
 }
 
+/// A whole load through the operators: what each row and each waiting case costs there.
+fn load(count: usize, desks: usize) {
+    let market = market::market(count, desks, SHAPES[0], 1);
+    let load = live::load(&market, count, 4);
+    let each = |seconds: f64| seconds * 1e9 / count as f64;
+    println!("{count} cases × {desks} desks, 8 shards, all in one thread");
+    println!("arriving: {:.0} ns a case", each(load.send));
+    println!(
+        "memory: {} bytes a case counted, {} resident",
+        load.counted / count,
+        load.resident / count
+    );
+    println!("| round | answering ns | clearing s | deciding ns | wait |");
+    println!("| --- | --- | --- | --- | --- |");
+    for (number, ([answer, clear, decide], waiting)) in load.rounds.iter().enumerate() {
+        println!(
+            "| {} | {:.0} | {clear:.2} | {:.0} | {waiting} |",
+            number + 1,
+            each(*answer),
+            each(*decide)
+        );
+    }
+}
+
+/// Two days through the operators: one to learn from, and one to be measured.
 fn day(count: usize, desks: usize) {
-    println!("| capacity | yesterday known | nothing known | first come |");
-    println!("| --- | --- | --- | --- |");
+    println!("| capacity | nothing known | a day known | first come | s a round |");
+    println!("| --- | --- | --- | --- | --- |");
     for shape in SHAPES {
         let market = market::market(count, desks, shape, 1);
-        let (kinds, prices) = market::cases(count, 1);
-        let (old_kinds, old_prices) = market::cases(count, 2);
-        let hindsight = problem(&market, &sketch(&kinds, &prices));
+        let hours = |known: bool| {
+            let clock = Clock::start();
+            let found = live::two_days(&market, count, known);
+            (found, clock.seconds() / 2_880.0)
+        };
+        let (known, seconds) = hours(true);
+        let (blind, _) = hours(false);
+        let cases = live::Cases::of(1, count);
+        let hindsight = problem(&market, &sketch(&cases.kinds, &cases.last));
         let solved = solve::solve(&hindsight, &vec![0.0; desks], EFFORT);
-        let bids = whole_cents(&hindsight, &solved.bids);
-        let bound = exact_bound(&market, &bids, &kinds, &prices);
-        let yesterday = sketch(&old_kinds, &old_prices);
-        let known = rounds::day(&market, &kinds, &prices, Some(&yesterday)) / bound;
-        let blind = rounds::day(&market, &kinds, &prices, None) / bound;
-        let (_, first) = first_come(&market, &kinds, &prices);
+        let bids = said(&hindsight, &solved.bids);
+        let bound = exact_bound(&market, &bids, &cases.kinds, &cases.last);
+        let (_, first) = first_come(&market, &cases.kinds, &cases.last);
+        let last = |hours: &[f64]| 100.0 * hours.last().copied().unwrap_or(0.0) / bound;
         println!(
-            "| {} | {:.3} % | {:.2} % | {:.2} % |",
+            "| {} | {:.2} % | {:.3} % | {:.2} % | {seconds:.3} |",
             shape.name,
-            100.0 * known,
-            100.0 * blind,
+            last(&blind),
+            last(&known),
             100.0 * first / bound
         );
+        for (hour, (known, blind)) in known.iter().zip(&blind).enumerate() {
+            println!("# {} {} {:.6} {:.6}", shape.name, hour + 1, known / bound, blind / bound);
+        }
     }
 }
 
@@ -247,7 +268,7 @@ fn export(count: usize, desks: usize) {
     let (kinds, prices) = market::cases(count, 1);
     let clock = Clock::start();
     let problem = problem(&market, &sketch(&kinds, &prices));
-    let bids = whole_cents(&problem, &solve::solve(&problem, &vec![0.0; desks], EFFORT).bids);
+    let bids = said(&problem, &solve::solve(&problem, &vec![0.0; desks], EFFORT).bids);
     let (desks_of, value) = decide(&market, &bids, &kinds, &prices);
     let seconds = clock.seconds();
     let reached = value(&market, &desks_of);

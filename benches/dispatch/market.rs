@@ -2,13 +2,15 @@
 //! and sigma 0.9, desks that cover a quarter of the provinces, 60 % of the buckets and 70 % of
 //! the products, yields 0.4 to 1.4, costs 5 to 40.
 
-use crate::core::Line;
+use recoup_operators::dispatch::core::Line;
 
 pub const PROVINCES: usize = 31;
 pub const BUCKETS: usize = 7;
 pub const PRODUCTS: usize = 6;
 pub const KINDS: usize = PROVINCES * BUCKETS * PRODUCTS;
 pub const SCALE: i64 = 1_000_000_000_000;
+/// Bid prices are in hundredths of a cent.
+pub const BID: i64 = SCALE / 100;
 
 /// Numbers that are the same on every machine (splitmix64).
 pub struct Dice(pub u64);
@@ -67,6 +69,15 @@ pub const SHAPES: [Shape; 4] = [
 pub struct Market {
     pub lines: Vec<Vec<Line>>,
     pub capacity: Vec<i64>,
+    pub desks: Vec<Desk>,
+}
+
+/// What a desk takes, and on what terms: yields in millionths by bucket, where it works at all.
+pub struct Desk {
+    pub provinces: Vec<usize>,
+    pub products: Vec<usize>,
+    pub yields: [Option<i64>; BUCKETS],
+    pub cost: i64,
 }
 
 /// Desks and their capacities.
@@ -74,6 +85,7 @@ pub fn market(cases: usize, desks: usize, shape: Shape, seed: u64) -> Market {
     let mut dice = Dice(seed);
     let mut lines = vec![Vec::new(); KINDS];
     let mut weights = Vec::new();
+    let mut list = Vec::new();
     for desk in 0..desks {
         let provinces = dice.pick(PROVINCES, PROVINCES.div_ceil(4));
         let buckets = dice.pick(BUCKETS, 4);
@@ -81,14 +93,21 @@ pub fn market(cases: usize, desks: usize, shape: Shape, seed: u64) -> Market {
         let cost = 500 + dice.below(3_501) as i64;
         let yields: Vec<i64> =
             (0..BUCKETS).map(|_| (400_000 + dice.below(1_000_001) as i64) * 1_000_000).collect();
-        for (kind, list) in lines.iter_mut().enumerate() {
+        for (kind, lines) in lines.iter_mut().enumerate() {
             let (province, rest) = (kind / (BUCKETS * PRODUCTS), kind % (BUCKETS * PRODUCTS));
             let (bucket, product) = (rest / PRODUCTS, rest % PRODUCTS);
             if provinces[province] && buckets[bucket] && products[product] {
-                list.push(Line { desk: desk as u16, slope: yields[bucket], cost });
+                lines.push(Line { desk: desk as u16, slope: yields[bucket], cost });
             }
         }
         weights.push(0.25 + dice.part());
+        let some = |picked: &[bool]| (0..picked.len()).filter(|at| picked[*at]).collect();
+        list.push(Desk {
+            provinces: some(&provinces),
+            products: some(&products),
+            yields: std::array::from_fn(|at| buckets[at].then_some(yields[at] / 1_000_000)),
+            cost,
+        });
     }
     if shape.skewed {
         let rest: f64 = weights[3..].iter().sum();
@@ -97,7 +116,7 @@ pub fn market(cases: usize, desks: usize, shape: Shape, seed: u64) -> Market {
     let whole: f64 = weights.iter().sum();
     let there = cases as f64 * shape.part;
     let capacity = weights.iter().map(|weight| (there * weight / whole) as i64).collect();
-    Market { lines, capacity }
+    Market { lines, capacity, desks: list }
 }
 
 /// Cases in order of arrival: their kinds and their prices in cents.

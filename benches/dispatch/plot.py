@@ -1,7 +1,8 @@
-"""Draws what the bench prints: gap against evaluations, value by capacity, cost against size.
+"""Draws what the bench prints: gap against evaluations, value by capacity, cost against size,
+value over a day.
 
     pip install matplotlib
-    python3 benches/dispatch/plot.py [path of bench-dispatch]
+    python3 benches/dispatch/plot.py [path of bench-dispatch [gap|value|size|day ...]]
 """
 
 import os
@@ -80,6 +81,26 @@ def cost_against_size():
     save(figure, "size.svg")
 
 
-gap_against_evaluations()
-value_by_capacity()
-cost_against_size()
+def value_over_a_day():
+    points = {}
+    for line in lines("day", 100_000, 60):
+        if line.startswith("# "):
+            *name, hour, known, blind = line[2:].split()
+            points.setdefault(" ".join(name), []).append((int(hour), float(known), float(blind)))
+    figure, axes = plot.subplots(1, len(points), figsize=(12, 3.6), sharey=True)
+    for part, (name, hours) in zip(axes, points.items()):
+        at = [hour for hour, _, _ in hours]
+        part.plot(at, [100 * known for _, known, _ in hours], color="#1f6f8b", label="planned")
+        part.plot(at, [100 * blind for _, _, blind in hours], color="#d9b26f",
+                  label="what waits")
+        part.axhline(100, color="gray", linestyle=":", linewidth=1)
+        part.set(title=f"capacity {name}", xlabel="hour", xticks=range(0, 25, 6))
+    axes[0].set(ylabel="% of the day's bound in hindsight")
+    axes[0].legend(frameon=False)
+    save(figure, "day.svg")
+
+
+PICTURES = {"gap": gap_against_evaluations, "value": value_by_capacity,
+            "size": cost_against_size, "day": value_over_a_day}
+for picture in sys.argv[2:] or PICTURES:
+    PICTURES[picture]()

@@ -1,19 +1,19 @@
-//! Rounds: whole cents, shares by shard, whoever waits is decided again.
+//! Rounds: bid prices, shares by shard, whoever waits is decided again.
 
-use crate::cents::whole_cents;
-use crate::core::{NOBODY, Place, Table};
-use crate::envelope::{Problem, envelope};
+use recoup_operators::clear::envelope::{Problem, envelope};
+use recoup_operators::clear::pool::Pool;
+use recoup_operators::clear::solve::{BIDS_PER_CENT, Effort, said, solve_amid};
+use recoup_operators::dispatch::core::{NOBODY, Place, Table};
+
 use crate::market::{KINDS, Market};
-use crate::pool::Pool;
-use crate::solve::{Effort, solve_amid};
 use crate::work::{problem, sketch, value_of};
 
 pub const EFFORT: Effort = Effort { evaluations_max: 3_000, gap_enough: 2e-5 };
 
 /// Bid prices of the next round for whoever waits, from those of the last.
 pub fn next_bids(problem: &Problem, last: &[i64]) -> Vec<i64> {
-    let start: Vec<f64> = last.iter().map(|bid| *bid as f64).collect();
-    whole_cents(problem, &solve_amid(problem, &start, EFFORT).bids)
+    let start: Vec<f64> = last.iter().map(|bid| *bid as f64 / BIDS_PER_CENT).collect();
+    said(problem, &solve_amid(problem, &start, EFFORT).bids)
 }
 
 /// What each shard asks of each desk: count by desk and shard.
@@ -62,7 +62,7 @@ pub fn sharded(
         }
         let there = |pool: &Pool| pool.available().unwrap_or(0);
         let capacity = pools.iter().map(there).collect();
-        let now = Market { lines: market.lines.clone(), capacity };
+        let now = Market { lines: market.lines.clone(), capacity, desks: Vec::new() };
         let pick = |list: &Vec<usize>| -> (Vec<u32>, Vec<i64>) {
             list.iter().map(|case| (kinds[*case], prices[*case])).unzip()
         };
@@ -77,7 +77,11 @@ pub fn sharded(
         let asking: Vec<f64> = bids
             .iter()
             .zip(&now.capacity)
-            .map(|(bid, there)| if *there == 0 { f64::INFINITY } else { *bid as f64 })
+            .map(
+                |(bid, there)| {
+                    if *there == 0 { f64::INFINITY } else { *bid as f64 / BIDS_PER_CENT }
+                },
+            )
             .collect();
         let asked = asked(&by_shard, &asking);
         for (desk, pool) in pools.iter_mut().enumerate() {
@@ -113,58 +117,4 @@ fn check_limits(market: &Market, desks: &[u16]) {
     for (open, capacity) in open.iter().zip(&market.capacity) {
         assert!(open <= capacity, "no desk is above its capacity");
     }
-}
-
-/// A day: cases come one by one, prices move, one in a hundred is recalled, a round each minute.
-/// Bid prices come from what waits and from what yesterday brought in the hours that are left.
-/// Answers with value by hour, and the hindsight bound's bid prices.
-pub fn day(market: &Market, kinds: &[u32], prices: &[i64], forecast: Option<&[(i64, i64)]>) -> f64 {
-    let minutes = 1_440;
-    let mut left = market.capacity.clone();
-    let mut bids = vec![0; left.len()];
-    let mut waiting: Vec<usize> = Vec::new();
-    let mut placed: Vec<u16> = vec![NOBODY; kinds.len()];
-    let mut from = 0;
-    for minute in 0..minutes {
-        let until = kinds.len() * (minute + 1) / minutes;
-        // Solving each minute for what changes little would only cost time: each tenth does.
-        if minute % 10 == 0 {
-            let (k, p): (Vec<u32>, Vec<i64>) =
-                waiting.iter().map(|case| (kinds[*case], prices[*case])).unzip();
-            let mut bins = sketch(&k, &p);
-            if let Some(forecast) = forecast {
-                let rest = (minutes - minute) as i64;
-                for (bin, past) in bins.iter_mut().zip(forecast) {
-                    // In thousandths of a case, so that a tenth of a case still counts.
-                    bin.0 = bin.0 * 1_000 + past.0 * 1_000 * rest / minutes as i64;
-                    bin.1 = bin.1 * 1_000 + past.1 * 1_000 * rest / minutes as i64;
-                }
-            }
-            let scale = if forecast.is_some() { 1_000 } else { 1 };
-            let now = Market {
-                lines: market.lines.clone(),
-                capacity: left.iter().map(|left| left * scale).collect(),
-            };
-            bids = next_bids(&problem(&now, &bins), &bids);
-        }
-        let places = |(bid, left): (&i64, &i64)| Place { bid: *bid, left: *left, later: false };
-        let mut table = Table::new(&market.lines, bids.iter().zip(&left).map(places).collect(), 0);
-        waiting.extend(from..until);
-        // One in a hundred of those placed an hour ago is recalled and comes again.
-        let old = kinds.len() * minute.saturating_sub(60) / minutes;
-        for case in (old..(old + until - from).min(from)).filter(|case| case % 100 == 7) {
-            let desk = std::mem::replace(&mut placed[case], NOBODY);
-            if desk != NOBODY {
-                table.places[usize::from(desk)].left += 1;
-                waiting.push(case);
-            }
-        }
-        waiting.retain(|case| {
-            placed[*case] = table.one(kinds[*case] as usize, prices[*case]);
-            placed[*case] == NOBODY
-        });
-        left = table.places.iter().map(|place| place.left).collect();
-        from = until;
-    }
-    value_of(market, kinds, prices, &placed)
 }

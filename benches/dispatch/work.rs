@@ -1,9 +1,10 @@
 //! The work that is measured: sketching, deciding, and the exact bound beside it.
 
-use crate::bins::{bin, floor};
-use crate::core::{Line, NOBODY, Place, Table};
-use crate::envelope::{self, Class, Prices, Problem};
-use crate::market::{KINDS, Market, SCALE};
+use recoup_operators::clear::envelope::{self, Class, Prices, Problem};
+use recoup_operators::dispatch::core::{Line, NOBODY, Place, Table};
+use recoup_operators::dispatch::sketch::{bin, floor};
+
+use crate::market::{BID, KINDS, Market, SCALE};
 
 const BINS: usize = 3_072;
 
@@ -97,11 +98,11 @@ pub fn exact_bound(market: &Market, bids: &[i64], kinds: &[u32], prices: &[i64])
         let desk = table.best(*kind as usize, *price);
         if desk != NOBODY {
             sum += worth(&market.lines[*kind as usize], desk, *price);
-            sum -= i128::from(bids[usize::from(desk)]) * i128::from(SCALE);
+            sum -= i128::from(bids[usize::from(desk)]) * i128::from(BID);
         }
     }
     for (bid, capacity) in bids.iter().zip(&market.capacity) {
-        sum += i128::from(*bid) * i128::from(*capacity) * i128::from(SCALE);
+        sum += i128::from(*bid) * i128::from(*capacity) * i128::from(BID);
     }
     sum as f64 / SCALE as f64
 }

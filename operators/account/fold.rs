@@ -1,83 +1,31 @@
 //! The fold of a loan's reports and movements: what each movement books and what is still owed.
 //!
-//! A movement fills the debt of the newest report before it, less the movements since: penalty,
-//! fee, interest, principal; what exceeds the debt is over. What it books is the difference
-//! between the fill after it and the fill before it. The movements between two reports are a
-//! segment. A reversal in its payment's segment leaves the loan as if the payment had never
-//! come; one whose payment lies in an earlier segment reopens exactly what that payment booked.
+//! A payment fills the debt of the newest report before it, less the movements since, in the order
+//! of the loan's waterfall; what exceeds the debt is over. What it books is the difference between
+//! the fill after it and the fill before it. The movements between two reports are a segment. A
+//! reversal in its payment's segment leaves the loan as if the payment had never come; one whose
+//! payment lies in an earlier segment reopens exactly what that payment booked. What changes the
+//! debt itself (a fee, a waiver, money paid out) begins a new stretch of fills.
 //!
 //! Everything here depends on the set of facts only, never on their order of arrival.
 
+use super::acts::Act;
+use super::debt::{BEFORE, Booked, Debt, OVER, Parts, Stands, Walk, difference};
 use super::history::{History, Movement, Target};
-
-/// Penalty, fee, interest, principal, over, before the first report.
-pub type Parts = [i64; 6];
-
-/// What exceeds the debt.
-pub const OVER: usize = 4;
-/// Money older than the first report.
-pub const BEFORE: usize = 5;
-
-/// Whether a movement books anything, and if not, why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
-    #[default]
-    Booked,
-    /// A reversal whose payment has not come yet.
-    Waiting,
-    /// Another reversal of the same payment comes first.
-    AlreadyReversed,
-    /// Its amount is not the negative of its payment's.
-    ReversalAmount,
-    /// What it names is a reversal itself.
-    ReversalTarget,
-}
-
-/// The debt of a stretch of movements and their sum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Debt {
-    /// Penalty, fee, interest, principal when the stretch began.
-    pub owed: [i64; 4],
-    pub sum: i64,
-}
-
-impl Debt {
-    /// How a sum fills a debt, in order.
-    pub fn fill(&self) -> Parts {
-        let mut filled = [0; 6];
-        let mut left = self.sum;
-        for (part, owed) in filled.iter_mut().zip(self.owed) {
-            *part = left.clamp(0, owed.max(0));
-            left -= *part;
-        }
-        filled[OVER] = left;
-        filled
-    }
-
-    /// What is still owed.
-    pub fn rest(&self) -> [i64; 4] {
-        let filled = self.fill();
-        std::array::from_fn(|i| self.owed[i].saturating_sub(filled[i]))
-    }
-
-    /// Adds a movement; the answer is what it books.
-    pub fn book(&mut self, amount: i64) -> Parts {
-        let before = self.fill();
-        self.sum = self.sum.saturating_add(amount);
-        difference(&self.fill(), &before)
-    }
-}
+use super::waterfalls::{self, Standing};
 
 /// The outcome of a fold, by place of movement in order of arrival.
 #[derive(Default)]
 pub struct Fold {
-    pub booked: Vec<(Standing, Parts)>,
+    pub booked: Vec<Booked>,
     /// Places of movements in business order.
     pub order: Vec<u32>,
     /// Place of the newest report.
     pub newest: Option<u32>,
     /// What the newest report says and the movements after it.
     pub debt: Debt,
+    /// How the loan stands after all.
+    pub standing: Standing,
     /// Instant of the last movement in business order.
     pub last_at: i64,
     pub waiting: bool,
@@ -88,17 +36,6 @@ pub struct Fold {
 }
 
 const NONE: u32 = u32::MAX;
-
-/// Where in a segment the walk stands.
-#[derive(Clone, Copy, Default)]
-struct Walk {
-    debt: Debt,
-    /// What went over before the stretch began.
-    over: i64,
-    /// Places in business order where the segment and the stretch begin.
-    segment_start: usize,
-    stretch_start: usize,
-}
 
 impl Fold {
     /// Folds a history anew.
@@ -113,66 +50,83 @@ impl Fold {
             let own = self.segments[place];
             if own != segment || i == 0 {
                 segment = own;
-                walk = Walk { segment_start: i, stretch_start: i, ..Walk::default() };
-                walk.debt.owed = self.owed(history, own);
+                let (owed, orders) = self.opening(history, own);
+                walk.open(i, owed, orders);
             }
-            if self.booked[place].0 == Standing::Booked {
-                self.booked[place].1 = self.book(history, &mut walk, i, movement);
+            if self.booked[place].stands == Stands::Booked {
+                let balance = walk.debt.balance();
+                let report = own.checked_sub(1).map(|report| self.reports[report as usize]);
+                let mut booked = self.book(history, &mut walk, i, movement);
+                booked.balance = balance;
+                booked.report = report;
+                self.booked[place] = booked;
             }
         }
         self.newest = self.reports.last().copied();
+        self.standing = walk.standing();
         let newest = self.reports.len() as u32;
         self.debt = if newest > 0 && segment == newest && !self.order.is_empty() {
             walk.debt
         } else {
-            Debt { owed: self.owed(history, newest), sum: 0 }
+            let (owed, orders) = self.opening(history, newest);
+            Debt { owed, sum: 0, code: waterfalls::code(orders, self.standing) }
         };
     }
 
-    /// What the report of a segment says; segment 0 lies before the first.
-    fn owed(&self, history: &History, segment: u32) -> [i64; 4] {
+    /// What the report of a segment says, and its orders; segment 0 lies before the first.
+    fn opening(&self, history: &History, segment: u32) -> ([i64; 4], u16) {
         match segment.checked_sub(1).and_then(|report| self.reports.get(report as usize)) {
-            Some(report) => history.reports[*report as usize].owed,
-            None => [0; 4],
+            Some(report) => {
+                let report = &history.reports[*report as usize];
+                (report.owed, report.orders)
+            }
+            None => ([0; 4], 0),
         }
     }
 
-    /// Which movements stand: of several reversals of one payment the first in business order.
+    /// Which movements stand: of several that take one payment back the first in business order.
     fn stand(&mut self, history: &History) {
         let movements = &history.movements;
         self.booked.clear();
-        self.booked.resize(movements.len(), (Standing::Booked, [0; 6]));
+        self.booked.resize(movements.len(), Booked::default());
         self.winner.clear();
         self.winner.resize(movements.len(), NONE);
         self.waiting = false;
         for place in 0..movements.len() {
-            let target = match movements[place].target {
+            let one = &movements[place];
+            let target = match one.target {
                 Target::None => continue,
                 Target::Awaited(_) => {
                     self.waiting = true;
-                    self.booked[place].0 = Standing::Waiting;
+                    self.booked[place].stands = Stands::Waiting;
                     continue;
                 }
                 Target::Known(target) => target as usize,
             };
             let Some(payment) = movements.get(target) else {
-                self.booked[place].0 = Standing::Waiting;
+                self.booked[place].stands = Stands::Waiting;
                 continue;
             };
-            if payment.target != Target::None {
-                self.booked[place].0 = Standing::ReversalTarget;
-            } else if movements[place].amount != -payment.amount {
-                self.booked[place].0 = Standing::ReversalAmount;
+            let back = one.act == Act::Chargeback;
+            let fits = if back {
+                -one.amount <= payment.amount
+            } else {
+                one.amount == payment.amount.saturating_neg()
+            };
+            if !payment.act.may_be_undone() || back && !payment.act.pays() {
+                self.booked[place].stands = Stands::ReversalTarget;
+            } else if !fits {
+                self.booked[place].stands = Stands::ReversalAmount;
             } else {
                 let rival = self.winner[target];
-                let first = rival == NONE
-                    || key(history, &movements[place]) < key(history, &movements[rival as usize]);
+                let first =
+                    rival == NONE || key(history, one) < key(history, &movements[rival as usize]);
                 let loser = if first { rival } else { place as u32 };
                 if first {
                     self.winner[target] = place as u32;
                 }
                 if loser != NONE {
-                    self.booked[loser as usize].0 = Standing::AlreadyReversed;
+                    self.booked[loser as usize].stands = Stands::AlreadyReversed;
                 }
             }
         }
@@ -216,69 +170,99 @@ impl Fold {
         self.undone.resize(history.movements.len(), false);
     }
 
-    fn book(&mut self, history: &History, walk: &mut Walk, i: usize, one: &Movement) -> Parts {
+    /// What one movement books, and what it leaves of the debt.
+    fn book(&mut self, history: &History, walk: &mut Walk, i: usize, one: &Movement) -> Booked {
         let place = self.order[i] as usize;
         let target = match one.target {
             Target::Known(target) => Some(target as usize),
             _ => None,
         };
+        let code = walk.debt.code;
+        let booked = |parts, recovered| Booked { parts, recovered, code, ..Booked::default() };
         if self.segments[place] == 0 && target.is_none_or(|target| self.segments[target] == 0) {
-            return [0, 0, 0, 0, 0, one.amount];
+            let mut parts = [0; 6];
+            parts[BEFORE] = if one.act.is_money() { one.amount } else { 0 };
+            match target.filter(|_| one.act.undoes()) {
+                Some(target) => {
+                    parts = self.booked[target].parts.map(|part| -part);
+                    walk.stand(history.movements[target].act, -1, i);
+                }
+                None => walk.stand(one.act, 1, i),
+            }
+            return booked(parts, false);
         }
-        let Some(target) = target else { return walk.debt.book(one.amount) };
-        if self.segments[target] != self.segments[place] {
-            return self.reopen(walk, i, target);
+        let recovered = walk.standing() == Standing::WrittenOff;
+        match target {
+            Some(target) if one.act.undoes() => {
+                let parts = self.undo(history, walk, i, target);
+                walk.credit += parts[OVER];
+                booked(parts, self.booked[target].recovered)
+            }
+            Some(target) => {
+                let parts = walk.take(one.act, one.amount, i);
+                booked(parts, self.booked[target].recovered)
+            }
+            None => booked(walk.take(one.act, one.amount, i), recovered),
         }
-        self.undone[place] = true;
-        self.undone[target] = true;
+    }
+
+    /// A reversal or return of a movement.
+    fn undo(&mut self, history: &History, walk: &mut Walk, i: usize, target: usize) -> Parts {
+        let place = self.order[i] as usize;
+        let act = history.movements[target].act;
+        let here = self.segments[target] == self.segments[place];
+        self.undone[place] |= here;
+        self.undone[target] |= here;
+        let booked = self.booked[target].parts;
+        if !here && act == Act::ChargeOff {
+            // Debt was not changed by it: only the order of what follows was.
+            walk.stand(act, -1, i);
+            return booked.map(|part| -part);
+        }
+        if !here {
+            let parts = walk.reopen(i, &booked);
+            walk.stand(act, -1, i);
+            return parts;
+        }
         // Was the payment booked in this very stretch, or before a reopening?
-        if self.order[walk.stretch_start..i].contains(&(target as u32)) {
-            return walk.debt.book(one.amount);
+        if act.pays() && self.order[walk.stretch_start..i].contains(&(target as u32)) {
+            return walk.debt.book(-history.movements[target].amount);
         }
         let before = *walk;
         self.again(history, walk, i);
-        let mut parts = [0; 6];
-        for (part, (now, then)) in
-            parts.iter_mut().zip(walk.debt.rest().into_iter().zip(before.debt.rest()))
-        {
-            *part = then - now;
-        }
-        parts[OVER] = walk.over + walk.debt.fill()[OVER] - before.over - before.debt.fill()[OVER];
-        parts
+        let parts = walk.changed_since(&before);
+        if act == Act::ChargeOff { difference(&parts, &booked) } else { parts }
     }
 
-    /// A reversal from beyond the segment: its payment's booking is owed again.
-    fn reopen(&self, walk: &mut Walk, i: usize, target: usize) -> Parts {
-        let booked = self.booked[target].1;
-        let rest = walk.debt.rest();
-        walk.over += walk.debt.fill()[OVER] - booked[OVER];
-        walk.debt.owed = std::array::from_fn(|part| rest[part].saturating_add(booked[part]));
-        walk.debt.sum = 0;
-        walk.stretch_start = i + 1;
-        booked.map(|part| -part)
-    }
-
-    /// Walks a segment once more up to `i`, without the payments undone inside it.
+    /// Walks a segment once more up to `i`, without what was undone inside it.
     fn again(&self, history: &History, walk: &mut Walk, i: usize) {
-        let start = walk.segment_start;
         let segment = self.segments[self.order[i] as usize];
-        let mut fresh = Walk { segment_start: start, stretch_start: start, ..Walk::default() };
-        fresh.debt.owed = self.owed(history, segment);
-        for at in start..=i {
+        let (owed, orders) = self.opening(history, segment);
+        let mut fresh = walk.start();
+        fresh.open(walk.segment_start, owed, orders);
+        for at in walk.segment_start..=i {
             let place = self.order[at] as usize;
             let movement = &history.movements[place];
-            if self.undone[place] || self.booked[place].0 != Standing::Booked {
+            if self.undone[place] || self.booked[place].stands != Stands::Booked {
                 continue;
             }
             match movement.target {
-                Target::Known(target) => {
-                    self.reopen(&mut fresh, at, target as usize);
+                Target::Known(target) if movement.act.undoes() => {
+                    let target = target as usize;
+                    let act = history.movements[target].act;
+                    if act != Act::ChargeOff {
+                        let parts = fresh.reopen(at, &self.booked[target].parts);
+                        fresh.credit += parts[OVER];
+                    }
+                    fresh.stand(act, -1, at);
                 }
                 _ => {
-                    fresh.debt.book(movement.amount);
+                    fresh.take(movement.act, movement.amount, at);
                 }
             }
         }
+        // What the reversal gives back is added once, by whoever asked.
+        fresh.credit = walk.credit;
         *walk = fresh;
     }
 }
@@ -303,9 +287,4 @@ fn simple(one: &Movement) -> bool {
 
 fn key<'a>(history: &'a History, one: &Movement) -> (i64, &'a [u8]) {
     (one.at, history.bytes(&one.id))
-}
-
-/// What changed from one set of parts to another.
-pub fn difference(now: &Parts, then: &Parts) -> Parts {
-    std::array::from_fn(|i| now[i] - then[i])
 }

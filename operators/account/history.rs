@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use super::acts::Act;
+
 /// A report: what was owed at an instant.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -15,12 +17,14 @@ pub struct Report {
     /// Penalty, fee, interest, principal, in cents.
     pub owed: [i64; 4],
     pub days_past_due: i32,
+    /// The orders in which money fills it; see [`super::waterfalls`].
+    pub orders: u16,
 }
 
 /// What a reversal undoes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Nothing: this is a payment.
+    /// Nothing.
     None,
     /// A movement of this loan, by its place in order of arrival.
     Known(u32),
@@ -28,7 +32,7 @@ pub enum Target {
     Awaited(Range<usize>),
 }
 
-/// A payment or a reversal.
+/// A movement of money or of debt.
 #[derive(Clone, Debug)]
 pub struct Movement {
     pub at: i64,
@@ -38,6 +42,7 @@ pub struct Movement {
     pub number: u32,
     /// The row of its channel among the shard's texts.
     pub channel: u32,
+    pub act: Act,
     pub target: Target,
 }
 
@@ -65,15 +70,22 @@ const KNOWN: u8 = 2;
 const AWAITED: u8 = 3;
 /// Set where the instant has a fraction of a second.
 const FRACTION: u8 = 8;
+/// The act of a movement stands in the upper four bits; of a report, whether it names orders.
+const ACT_SHIFT: u8 = 4;
+const KIND: u8 = 3;
 const SECOND: i64 = 1_000_000;
 
 impl Packed {
     /// Appends a report; the answer is where it starts.
-    pub fn report(&mut self, at: i64, id: &[u8], owed: &[i64; 4], days_past_due: i32) -> u32 {
+    pub fn report(&mut self, one: &Report, id: &[u8]) -> u32 {
         let start = self.bytes.len() as u32;
-        self.head(REPORT, at, id);
-        owed.iter().for_each(|cents| self.signed(*cents));
-        self.signed(i64::from(days_past_due));
+        let named = u8::from(one.orders != 0);
+        self.head(REPORT | named << ACT_SHIFT, one.at, id);
+        one.owed.iter().for_each(|cents| self.signed(*cents));
+        self.signed(i64::from(one.days_past_due));
+        if one.orders != 0 {
+            self.unsigned(u64::from(one.orders));
+        }
         start
     }
 
@@ -86,11 +98,12 @@ impl Packed {
     }
 
     fn movement(&mut self, movement: &Movement, text: &[u8]) {
-        let tag = match movement.target {
+        let target = match movement.target {
             Target::None => PAYMENT,
             Target::Known(_) => KNOWN,
             Target::Awaited(_) => AWAITED,
         };
+        let tag = target | movement.act.code() << ACT_SHIFT;
         self.head(tag, movement.at, &text[movement.id.clone()]);
         self.signed(movement.amount);
         self.unsigned(u64::from(movement.number));
@@ -154,23 +167,25 @@ impl Packed {
             let (since, id) = read.head(tag)?;
             let at = seconds * SECOND + since;
             seconds = at.div_euclid(SECOND);
-            if tag & !FRACTION == REPORT {
+            if tag & KIND == REPORT {
                 let mut owed = [0; 4];
                 for cents in &mut owed {
                     *cents = read.signed()?;
                 }
                 let days_past_due = read.signed()? as i32;
-                into.push_report(Report { at, id, owed, days_past_due });
+                let orders = if tag >> ACT_SHIFT == 0 { 0 } else { read.unsigned()? as u16 };
+                into.push_report(Report { at, id, owed, days_past_due, orders });
                 continue;
             }
+            let act = Act::from_code(tag >> ACT_SHIFT)?;
             let amount = read.signed()?;
             let (number, channel) = (read.unsigned()? as u32, read.unsigned()? as u32);
-            let target = match tag & !FRACTION {
+            let target = match tag & KIND {
                 PAYMENT => Target::None,
                 KNOWN => Target::Known(read.unsigned()? as u32),
                 _ => Target::Awaited(read.id()?),
             };
-            into.push_movement(Movement { at, id, amount, number, channel, target });
+            into.push_movement(Movement { at, id, amount, number, channel, act, target });
         }
         Some(())
     }
@@ -184,7 +199,7 @@ impl Packed {
             if *report {
                 let one = &history.reports[*place as usize];
                 let id = &history.text[one.id.clone()];
-                starts.push(self.report(one.at, id, &one.owed, one.days_past_due));
+                starts.push(self.report(one, id));
             } else {
                 self.movement(&history.movements[*place as usize], &history.text);
             }

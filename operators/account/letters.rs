@@ -37,6 +37,9 @@ pub struct Letters<'a> {
     amount: &'a Decimal128Array,
     pub channel: &'a StringArray,
     pub reverses: &'a StringArray,
+    pub reason: &'a StringArray,
+    pub payer: &'a StringArray,
+    pub authority: &'a StringArray,
     pub source: &'a StringArray,
     pub replaces_at: &'a TimestampMicrosecondArray,
 }
@@ -72,6 +75,9 @@ impl<'a> Letters<'a> {
             amount: column(batch, "amount"),
             channel: column(batch, "channel"),
             reverses: column(batch, "reverses"),
+            reason: column(batch, "reason"),
+            payer: column(batch, "payer"),
+            authority: column(batch, "authority"),
             source: column(batch, "source"),
             replaces_at: column(batch, "replaces_at"),
         }

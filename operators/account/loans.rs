@@ -12,10 +12,12 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 
-use super::fold::Debt;
+use super::debt::Debt;
 use super::history::{History, Packed};
 use super::letters::{Letters, text};
 use super::says::{View, batch};
+use super::terms::{Named, Terms};
+use super::waterfalls::Standing;
 use crate::memory::Keys;
 
 /// The row of no text.
@@ -50,6 +52,7 @@ pub struct Loan {
     contactable: u8,
     /// Whether a reversal waits for its payment.
     pub waiting: bool,
+    pub standing: Standing,
 }
 
 impl Default for Loan {
@@ -73,6 +76,7 @@ impl Default for Loan {
             score: NO_DAY,
             contactable: 0,
             waiting: false,
+            standing: Standing::Standard,
         }
     }
 }
@@ -124,7 +128,32 @@ impl Loan {
         self.days_past_due.saturating_add(passed)
     }
 
-    pub fn view<'a>(&'a self, loan_id: &'a str, shared: &'a Keys, day: Option<i32>) -> View<'a> {
+    /// Days past due less grace and pauses, as of a day.
+    pub fn delinquent_days(
+        &self,
+        loan_id: &str,
+        shared: &Keys,
+        day: Option<i32>,
+        terms: &Terms,
+    ) -> i32 {
+        let named = |row: u32| (row != NO_TEXT).then(|| shared.key(row));
+        let today = day_of(self.event_time).max(day.unwrap_or(i32::MIN));
+        let loan = Named { loan_id, lender: named(self.lender), product: named(self.product) };
+        terms.delinquent_days(loan, self.days_past_due(day), today)
+    }
+
+    /// Days past due at an instant after the newest report.
+    pub fn days_at(&self, at: i64) -> i32 {
+        self.days_past_due(Some(day_of(at)))
+    }
+
+    pub fn view<'a>(
+        &'a self,
+        loan_id: &'a str,
+        shared: &'a Keys,
+        day: Option<i32>,
+        terms: &Terms,
+    ) -> View<'a> {
         let named = |row: u32| (row != NO_TEXT).then(|| shared.key(row));
         let given = |value: i32| (value != NO_DAY).then_some(value);
         View {
@@ -140,6 +169,7 @@ impl Loan {
             event_time: self.event_time,
             owed: self.debt.rest(),
             days_past_due: self.days_past_due(day),
+            delinquent_days: self.delinquent_days(loan_id, shared, day, terms),
             origination_date: given(self.originated_on),
             due_date: given(self.due_on),
             score: given(self.score),
@@ -179,6 +209,9 @@ pub fn save(keys: &Keys, loans: &[Loan]) -> RecordBatch {
     let ints = |of: fn(&Loan) -> i32| -> ArrayRef {
         Arc::new(Int32Array::from_iter_values(loans.iter().map(of)))
     };
+    let bytes = |of: fn(&Loan) -> u8| -> ArrayRef {
+        Arc::new(UInt8Array::from_iter_values(loans.iter().map(of)))
+    };
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("loan", Arc::new(keys.save())),
         (
@@ -206,11 +239,10 @@ pub fn save(keys: &Keys, loans: &[Loan]) -> RecordBatch {
         ("originated_on", ints(|loan| loan.originated_on)),
         ("due_on", ints(|loan| loan.due_on)),
         ("score", ints(|loan| loan.score)),
-        (
-            "contactable",
-            Arc::new(UInt8Array::from_iter_values(loans.iter().map(|loan| loan.contactable))),
-        ),
+        ("contactable", bytes(|loan| loan.contactable)),
         ("waiting", Arc::new(BooleanArray::from_iter(loans.iter().map(|loan| Some(loan.waiting))))),
+        ("waterfall", bytes(|loan| loan.debt.code)),
+        ("standing", bytes(|loan| loan.standing as u8)),
     ];
     table(columns)
 }
@@ -250,6 +282,8 @@ pub fn load(table: &RecordBatch) -> Result<(Keys, Vec<Loan>), String> {
     let score = int("score")?;
     let contactable: &UInt8Array = loaded(table, "contactable")?;
     let waiting: &BooleanArray = loaded(table, "waiting")?;
+    let (codes, standing): (&UInt8Array, &UInt8Array) =
+        (loaded(table, "waterfall")?, loaded(table, "standing")?);
     if keys.len() != table.num_rows() {
         return Err("two rows have the same loan".to_owned());
     }
@@ -260,7 +294,7 @@ pub fn load(table: &RecordBatch) -> Result<(Keys, Vec<Loan>), String> {
             .ok_or_else(|| format!("row {i} has a history that cannot be read"))?;
         loans.push(Loan {
             history,
-            debt: Debt { owed: owed.map(|part| part[i]), sum: sum[i] },
+            debt: Debt { owed: owed.map(|part| part[i]), sum: sum[i], code: codes.value(i) },
             event_time: event_time[i],
             last_at: last_at[i],
             newest: newest[i],
@@ -277,6 +311,7 @@ pub fn load(table: &RecordBatch) -> Result<(Keys, Vec<Loan>), String> {
             score: score[i],
             contactable: contactable.value(i),
             waiting: waiting.value(i),
+            standing: Standing::from_code(standing.value(i)),
         });
     }
     Ok((keys, loans))

@@ -9,14 +9,20 @@
 //! loan (a curve, a market, a day) touches the loans that it reprices. Money is never priced,
 //! placed or attributed here.
 
+mod acts;
+mod bookings;
 mod changes;
+mod check;
+mod debt;
 pub(crate) mod fold;
 pub(crate) mod history;
 pub(crate) mod letters;
 mod loans;
 mod movements;
 pub(crate) mod says;
+mod terms;
 mod touch;
+mod waterfalls;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,6 +32,7 @@ use std::sync::Arc;
 use arrow::array::{Array, Int32Array, Int64Array, StringArray, UInt32Array};
 use arrow::record_batch::RecordBatch;
 
+use self::acts::Act;
 use self::letters::{Letters, text};
 use self::loans::{Loan, NO_TEXT};
 use self::says::{Says, Schemas, View};
@@ -62,7 +69,9 @@ pub struct Account {
     numbered: u32,
     /// The newest day tick.
     day: Option<i32>,
-    day_passed: bool,
+    /// Whether the days past due of any loan may be others.
+    days_moved: bool,
+    terms: terms::Terms,
     touch: touch::Touch,
     schemas: Schemas,
     scratch: movements::Scratch,
@@ -79,7 +88,8 @@ impl Account {
             history_bytes: 0,
             numbered: 0,
             day: None,
-            day_passed: false,
+            days_moved: false,
+            terms: terms::Terms::default(),
             touch: touch::Touch::default(),
             schemas: Schemas::default(),
             scratch: movements::Scratch::default(),
@@ -121,21 +131,33 @@ impl Account {
         if !loan.reported() {
             return None;
         }
+        let loan_id = self.loan_id(row);
+        Some(loan.view(loan_id, &self.shared, self.day, &self.terms))
+    }
+
+    fn loan_id(&self, row: u32) -> &str {
         let key = self.keys.key(row);
-        let loan_id = match self.loan_key {
+        match self.loan_key {
             LoanKey::Loan => key,
             LoanKey::LenderLoan => key.split_once('\u{1f}').map_or(key, |(_, id)| id),
-        };
-        Some(loan.view(loan_id, &self.shared, self.day))
+        }
     }
 
     /// A fact that every shard hears: its own row, then the loans that it reprices.
     fn broadcast(&mut self, letters: &Letters<'_>, i: usize, says: &mut Says) {
         says.stamped.broadcast(letters, i);
-        let touched = if std::mem::take(&mut self.day_passed) {
+        let touched = if std::mem::take(&mut self.days_moved) {
             (0..self.loans.len() as u32).collect()
         } else {
-            self.touch.take(&self.loans, &self.shared, self.day)
+            let mut touch = std::mem::take(&mut self.touch);
+            let bucket = |row: u32| {
+                let loan = &self.loans[row as usize];
+                let id = self.loan_id(row);
+                facts::bucket(loan.delinquent_days(id, &self.shared, self.day, &self.terms)) as u32
+            };
+            let touched = touch.take(&self.loans, &self.shared, &bucket);
+            self.touch = touch;
+            touched
         };
         let views = touched.into_iter().filter_map(|row| self.view(row));
         for (number, view) in (1..).zip(views) {
@@ -144,18 +166,23 @@ impl Account {
     }
 
     fn pass(&mut self, rows: &RecordBatch) {
-        let numbers = rows
-            .column_by_name("number")
-            .and_then(|column| column.as_any().downcast_ref::<Int64Array>());
-        let Some(numbers) = numbers else { return };
-        let days = (0..numbers.len()).filter(|i| numbers.is_valid(*i)).map(|i| numbers.value(i));
-        let Some(day) = days.max().and_then(|day| i32::try_from(day).ok()) else { return };
+        let Some(day) = newest_day(rows) else { return };
         // A day that has passed does not come back.
         if self.day.is_none_or(|known| known < day) {
             self.day = Some(day);
-            self.day_passed = true;
+            self.days_moved = true;
         }
     }
+}
+
+/// The newest day among ticks; rounds of dispatch are none.
+pub(crate) fn newest_day(rows: &RecordBatch) -> Option<i32> {
+    let numbers: &Int64Array = rows.column_by_name("number")?.as_any().downcast_ref()?;
+    let kinds: &StringArray = rows.column_by_name("kind")?.as_any().downcast_ref()?;
+    let days = (0..numbers.len())
+        .filter(|i| numbers.is_valid(*i) && text(kinds, *i) == Some("day"))
+        .map(|i| numbers.value(i));
+    days.max().and_then(|day| i32::try_from(day).ok())
 }
 
 impl Operator for Account {
@@ -163,10 +190,13 @@ impl Operator for Account {
         let letters = Letters::of(facts);
         let mut says = Says::new(letters.len());
         for i in 0..letters.len() {
-            match text(letters.kind, i).unwrap_or_default() {
+            let kind = text(letters.kind, i).unwrap_or_default();
+            if let Some(act) = Act::of(kind, text(letters.reason, i)) {
+                self.movement(&letters, i, act, &mut says);
+                continue;
+            }
+            match kind {
                 "report" => self.report(&letters, i, &mut says),
-                "payment" => self.movement(&letters, i, false, &mut says),
-                "reversal" => self.movement(&letters, i, true, &mut says),
                 "suspended" => self.suspense(&letters, i, 1, &mut says),
                 "released" => self.suspense(&letters, i, -1, &mut says),
                 _ if letters.loan_id.is_null(i) => self.broadcast(&letters, i, &mut says),
@@ -185,14 +215,14 @@ impl Operator for Account {
 
     fn hear(&mut self, name: &str, rows: &RecordBatch) {
         self.touch.hear(name, rows);
-        self.day_passed = false;
-        if name == "day" {
+        self.days_moved = self.terms.hear(name, rows);
+        if matches!(name, "ticks" | "day") {
             self.pass(rows);
         }
     }
 
     fn save(&self) -> Vec<RecordBatch> {
-        vec![
+        let mut tables = vec![
             loans::save(&self.keys, &self.loans),
             table(vec![("text", Arc::new(self.shared.save()))]),
             self.touch.save(),
@@ -200,7 +230,9 @@ impl Operator for Account {
                 ("numbered", Arc::new(UInt32Array::from(vec![self.numbered]))),
                 ("day", Arc::new(Int32Array::from(vec![self.day]))),
             ]),
-        ]
+        ];
+        tables.extend(self.terms.save());
+        tables
     }
 
     fn load(&mut self, tables: Vec<RecordBatch>) -> Result<(), LoadError> {
@@ -215,9 +247,13 @@ impl Operator for Account {
 
 impl Account {
     fn wake(&mut self, tables: &[RecordBatch]) -> Result<(), String> {
-        let [loans, texts, rates, counts] = tables else {
-            return Err(format!("{} tables instead of 4", tables.len()));
+        let [loans, texts, rates, counts, terms @ ..] = tables else {
+            return Err(format!("{} tables instead of 8", tables.len()));
         };
+        if terms.len() != 4 {
+            return Err(format!("{} tables instead of 8", tables.len()));
+        }
+        self.terms = terms::Terms::load(terms);
         (self.keys, self.loans) = loans::load(loans)?;
         self.shared = Keys::load(loaded::<StringArray>(texts, "text")?);
         self.touch.load(rates)?;

@@ -7,15 +7,17 @@
 use arrow::array::Array;
 
 use super::Account;
-use super::changes::{Change, named, place_of};
-use super::fold::{Debt, Fold};
+use super::acts::Act;
+use super::bookings::Booking;
+use super::changes::{Change, named};
+use super::check::{Incoming, refuse, sound};
+use super::debt::Debt;
+use super::fold::Fold;
 use super::history::{History, Movement, Report, Target};
 use super::letters::{Letters, text};
-use super::loans::{Loan, NO_TEXT, day_of};
-use super::says::{Booking, Says};
-
-/// Money dated this many days after the newest day tick is not believed.
-const FUTURE_DAYS_MAX: i32 = 366;
+use super::loans::Loan;
+use super::says::Says;
+use super::waterfalls::{self, Standing};
 
 /// Room for folding, kept between letters.
 #[derive(Default)]
@@ -24,14 +26,6 @@ pub struct Scratch {
     pub before: Fold,
     pub after: Fold,
     starts: Vec<u32>,
-}
-
-/// A movement as its letter brings it.
-struct Incoming<'a> {
-    id: &'a str,
-    at: i64,
-    amount: i64,
-    reverses: Option<&'a str>,
 }
 
 impl Account {
@@ -49,17 +43,25 @@ impl Account {
         let row = self.loan();
         let loan = &mut self.loans[row as usize];
         let kept = loan.history_bytes();
-        let owed = letters.owed(i);
-        let days =
-            if letters.days_past_due.is_valid(i) { letters.days_past_due.value(i) } else { 0 };
+        let report = Report {
+            at,
+            id: 0..0,
+            owed: letters.owed(i),
+            days_past_due: match letters.days_past_due.is_valid(i) {
+                true => letters.days_past_due.value(i),
+                false => 0,
+            },
+            orders: self.terms.orders(text(letters.lender_id, i), text(letters.product, i)),
+        };
         let newest = !loan.reported() || at > loan.event_time;
         if newest && loan.last_at <= at && letters.replaces_at.is_null(i) {
-            let start = loan.history.report(at, id.as_bytes(), &owed, days);
-            loan.opens(start, at, days);
-            loan.debt = Debt { owed, sum: 0 };
+            let start = loan.history.report(&report, id.as_bytes());
+            loan.opens(start, at, report.days_past_due);
+            let code = waterfalls::code(report.orders, loan.standing);
+            loan.debt = Debt { owed: report.owed, sum: 0, code };
             loan.describe(letters, i, &mut self.shared);
         } else {
-            self.late_report(letters, i, row, (id, at, owed, days), says);
+            self.late_report(letters, i, row, (id, report), says);
         }
         self.history_bytes += self.loans[row as usize].history_bytes() - kept;
         self.stamp(letters, i, row, "report", says);
@@ -70,7 +72,7 @@ impl Account {
         letters: &Letters<'_>,
         i: usize,
         row: u32,
-        (id, at, owed, days_past_due): (&str, i64, [i64; 4], i32),
+        (id, report): (&str, Report),
         says: &mut Says,
     ) {
         let loan = &mut self.loans[row as usize];
@@ -79,13 +81,13 @@ impl Account {
         let place = match known {
             Some(place) if letters.replaces_at.is_valid(i) => {
                 let id = history.reports[place].id.clone();
-                history.reports[place] = Report { at, id, owed, days_past_due };
+                history.reports[place] = Report { id, ..report };
                 place
             }
             Some(_) => return,
             None => {
                 let id = history.keep(id);
-                history.push_report(Report { at, id, owed, days_past_due });
+                history.push_report(Report { id, ..report });
                 history.reports.len() - 1
             }
         };
@@ -96,18 +98,12 @@ impl Account {
         self.say_changes(letters, i, row, None, None, says);
     }
 
-    pub(super) fn movement(
-        &mut self,
-        letters: &Letters<'_>,
-        i: usize,
-        reversal: bool,
-        says: &mut Says,
-    ) {
+    pub(super) fn movement(&mut self, letters: &Letters<'_>, i: usize, act: Act, says: &mut Says) {
         if !self.name_loan(letters, i) {
             return refuse(letters, i, "missing_loan_id", says);
         }
-        let kind = if reversal { "reversal" } else { "payment" };
-        match self.check(letters, i, reversal) {
+        let kind = act.name();
+        match self.check(letters, i, act) {
             Ok(incoming) => {
                 let row = self.loan();
                 let kept = self.loans[row as usize].history_bytes();
@@ -116,7 +112,7 @@ impl Account {
                 self.stamp(letters, i, row, kind, says);
             }
             Err(why) => {
-                refuse(letters, i, why, says);
+                refuse(letters, i, &why, says);
                 if let Some(row) = self.keys.find(&self.key) {
                     self.stamp(letters, i, row, kind, says);
                 }
@@ -136,7 +132,7 @@ impl Account {
         let loan = &mut self.loans[row as usize];
         let at = incoming.at;
         let last = at > loan.last_at && at > loan.event_time && loan.reported();
-        let plain = incoming.reverses.is_none() && letters.replaces_at.is_null(i);
+        let plain = incoming.act == Act::Payment && letters.replaces_at.is_null(i);
         if !(last && plain) || loan.waiting {
             return self.late_movement(letters, i, row, incoming, channel, says);
         }
@@ -144,9 +140,11 @@ impl Account {
         self.numbered = next_number(number);
         loan.history.payment(at, incoming.id.as_bytes(), incoming.amount, number, channel);
         loan.last_at = at;
+        let balance = loan.debt.balance();
         let parts = loan.debt.book(incoming.amount);
         let booking = Booking {
             kind: "payment",
+            act: "payment",
             movement_id: incoming.id,
             reverses: None,
             loan_id: text(letters.loan_id, i),
@@ -161,6 +159,11 @@ impl Account {
             number: Some(number),
             undoes: None,
             booked: 0,
+            recovered: loan.standing == Standing::WrittenOff,
+            days_past_due: Some(loan.days_at(at)),
+            balance: Some(balance),
+            waterfall: Some(waterfalls::name(loan.debt.code)),
+            grounds: None,
         };
         says.bookings.push(letters, i, &booking);
     }
@@ -193,8 +196,8 @@ impl Account {
                 None => Target::Awaited(history.keep(reverses)),
             },
         };
-        let (at, amount) = (incoming.at, incoming.amount);
-        let mut movement = Movement { at, id, amount, number: self.numbered, channel, target };
+        let Incoming { at, amount, act, .. } = *incoming;
+        let mut movement = Movement { at, id, amount, number: self.numbered, channel, act, target };
         let replaced = match known {
             Some(known) => {
                 movement.number = history.movements[known].number;
@@ -246,32 +249,9 @@ impl Account {
         }
     }
 
-    /// What a movement must have before it may touch a loan.
-    fn check<'a>(
-        &self,
-        letters: &Letters<'a>,
-        i: usize,
-        reversal: bool,
-    ) -> Result<Incoming<'a>, &'static str> {
-        let incoming = sound(letters, i, reversal)?;
-        if self.day.is_some_and(|day| day_of(incoming.at) > day.saturating_add(FUTURE_DAYS_MAX)) {
-            return Err("future_dated");
-        }
-        let known = self.keys.find(&self.key).map(|row| self.loans[row as usize].currency);
-        let own = known.filter(|row| *row != NO_TEXT).map(|row| self.shared.key(row));
-        match (own, text(letters.currency, i)) {
-            // `XXX` is no currency: what names none is in that of the loan.
-            (Some(own), Some(other)) if own != other && own != "XXX" && other != "XXX" => {
-                Err("wrong_currency")
-            }
-            _ => Ok(incoming),
-        }
-    }
-
     /// Money of a loan that nobody has reported: in suspense, or out of it.
     pub(super) fn suspense(&self, letters: &Letters<'_>, i: usize, sign: i64, says: &mut Says) {
-        let reversal = text(letters.reverses, i).is_some();
-        let incoming = match sound(letters, i, reversal) {
+        let incoming = match sound(letters, i, None) {
             Ok(incoming) => incoming,
             // What was refused on its way in needs no release.
             Err(why) if sign > 0 => return refuse(letters, i, why, says),
@@ -279,6 +259,7 @@ impl Account {
         };
         let booking = Booking {
             kind: if sign > 0 { "suspended" } else { "released" },
+            act: if sign > 0 { "suspended" } else { "released" },
             movement_id: incoming.id,
             reverses: incoming.reverses,
             loan_id: text(letters.loan_id, i),
@@ -293,6 +274,11 @@ impl Account {
             number: None,
             undoes: None,
             booked: 0,
+            recovered: false,
+            days_past_due: None,
+            balance: None,
+            waterfall: None,
+            grounds: None,
         };
         says.bookings.push(letters, i, &booking);
     }
@@ -318,35 +304,11 @@ impl Scratch {
         loan.debt = self.after.debt;
         loan.last_at = self.after.last_at;
         loan.waiting = self.after.waiting;
+        loan.standing = self.after.standing;
     }
 }
 
-/// A movement whose own words make sense.
-fn sound<'a>(
-    letters: &Letters<'a>,
-    i: usize,
-    reversal: bool,
-) -> Result<Incoming<'a>, &'static str> {
-    let id = text(letters.id, i).ok_or("missing_payment_id")?;
-    let at = letters.at(i).ok_or("missing_paid_at")?;
-    let amount = letters.amount(i).ok_or("bad_amount")?;
-    let reverses = text(letters.reverses, i).filter(|_| reversal);
-    match amount {
-        0 => Err("zero_amount"),
-        ..0 if !reversal => Err("negative_amount"),
-        1.. if reversal => Err("reversal_amount"),
-        _ if reversal && reverses.is_none() => Err("missing_reverses"),
-        _ => Ok(Incoming { id, at, amount, reverses }),
-    }
-}
-
-/// What went to the lender: penalty, fee, interest, principal.
 fn next_number(number: u32) -> u32 {
     assert!(number < u32::MAX - 1, "a shard numbers fewer than 2^32 movements");
     number + 1
-}
-
-fn refuse(letters: &Letters<'_>, i: usize, why: &'static str, says: &mut Says) {
-    let source = text(letters.source, i).or(text(letters.id, i)).unwrap_or_default();
-    says.refused.push(place_of(letters, i), text(letters.lender_id, i), why, source);
 }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Int32Builder,
-    StringBuilder, TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Array, Decimal128Builder,
+    Int32Array, Int32Builder, NullBufferBuilder, StringBuilder, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder, UInt32Array, UInt64Array,
 };
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use super::fold::{BEFORE, OVER, Parts};
+use super::bookings::Bookings;
 use super::letters::{Letters, text};
 use crate::facts::{self, MONEY};
+use crate::texts::Texts;
 
 /// The schemas of the three relations, made once.
 pub struct Schemas {
@@ -73,41 +75,43 @@ pub fn texts(rows: usize, bytes: usize) -> StringBuilder {
     StringBuilder::with_capacity(rows, rows * bytes)
 }
 
-fn instants(rows: usize) -> TimestampMicrosecondBuilder {
+pub fn instants(rows: usize) -> TimestampMicrosecondBuilder {
     TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(facts::instant())
 }
 
 /// Where a fact stands in the log.
 pub struct Place {
-    shard: UInt32Builder,
-    seq: UInt64Builder,
-    row: UInt32Builder,
+    shard: Vec<u32>,
+    seq: Vec<u64>,
+    row: Vec<u32>,
 }
 
 impl Place {
     pub fn new(rows: usize) -> Self {
         Place {
-            shard: UInt32Builder::with_capacity(rows),
-            seq: UInt64Builder::with_capacity(rows),
-            row: UInt32Builder::with_capacity(rows),
+            shard: Vec::with_capacity(rows),
+            seq: Vec::with_capacity(rows),
+            row: Vec::with_capacity(rows),
         }
     }
 
+    #[inline]
     pub fn push(&mut self, shard: u32, seq: u64, row: u32) {
-        self.shard.append_value(shard);
-        self.seq.append_value(seq);
-        self.row.append_value(row);
+        self.shard.push(shard);
+        self.seq.push(seq);
+        self.row.push(row);
     }
 
-    fn letter(&mut self, letters: &Letters<'_>, i: usize) {
+    #[inline]
+    pub fn letter(&mut self, letters: &Letters<'_>, i: usize) {
         self.push(letters.shard.value(i), letters.seq.value(i), letters.row.value(i));
     }
 
     pub fn finish(&mut self) -> Vec<ArrayRef> {
         vec![
-            Arc::new(self.shard.finish()),
-            Arc::new(self.seq.finish()),
-            Arc::new(self.row.finish()),
+            Arc::new(UInt32Array::from(std::mem::take(&mut self.shard))),
+            Arc::new(UInt64Array::from(std::mem::take(&mut self.seq))),
+            Arc::new(UInt32Array::from(std::mem::take(&mut self.row))),
         ]
     }
 }
@@ -127,6 +131,7 @@ pub struct View<'a> {
     /// Penalty, fee, interest, principal still owed.
     pub owed: [i64; 4],
     pub days_past_due: i32,
+    pub delinquent_days: i32,
     pub origination_date: Option<i32>,
     pub due_date: Option<i32>,
     pub score: Option<i32>,
@@ -135,42 +140,47 @@ pub struct View<'a> {
 
 pub struct Stamped {
     place: Place,
-    kind: StringBuilder,
-    cause: StringBuilder,
+    kind: Texts,
+    cause: Texts,
     at: TimestampMicrosecondBuilder,
     /// borrower_key, loan_id, lender_id, borrower_id, product, province, currency.
-    texts: [StringBuilder; 7],
-    /// principal, interest, penalty, fee, balance.
-    money: [Decimal128Builder; 5],
-    days_past_due: Int32Builder,
-    bucket: StringBuilder,
+    texts: [Texts; 7],
+    /// principal, interest, penalty, fee, balance; nothing where the row is about no loan.
+    money: [Vec<i128>; 5],
+    of_loan: NullBufferBuilder,
+    days_past_due: Vec<i32>,
+    bucket: Texts,
     origination_date: Date32Builder,
     due_date: Date32Builder,
-    phone_masked: StringBuilder,
+    phone_masked: Texts,
     score: Int32Builder,
     contactable: BooleanBuilder,
-    event_id: StringBuilder,
-    event_time: TimestampMicrosecondBuilder,
+    event_id: Texts,
+    event_time: Vec<i64>,
+    delinquent_days: Vec<i32>,
 }
 
 impl Stamped {
     fn new(rows: usize) -> Self {
+        let texts = |bytes: usize| Texts::with_capacity(rows, rows * bytes);
         Stamped {
             place: Place::new(rows),
-            kind: texts(rows, 8),
-            cause: texts(rows, 12),
+            kind: texts(8),
+            cause: texts(12),
             at: instants(rows),
-            texts: std::array::from_fn(|_| texts(rows, 12)),
-            money: std::array::from_fn(|_| money(rows)),
-            days_past_due: Int32Builder::with_capacity(rows),
-            bucket: texts(rows, 6),
+            texts: std::array::from_fn(|_| texts(12)),
+            money: std::array::from_fn(|_| Vec::with_capacity(rows)),
+            of_loan: NullBufferBuilder::new(rows),
+            days_past_due: Vec::with_capacity(rows),
+            bucket: texts(6),
             origination_date: Date32Builder::with_capacity(rows),
             due_date: Date32Builder::with_capacity(rows),
-            phone_masked: texts(rows, 12),
+            phone_masked: texts(12),
             score: Int32Builder::with_capacity(rows),
             contactable: BooleanBuilder::with_capacity(rows),
-            event_id: texts(rows, 12),
-            event_time: instants(rows),
+            event_id: texts(12),
+            event_time: Vec::with_capacity(rows),
+            delinquent_days: Vec::with_capacity(rows),
         }
     }
 
@@ -191,19 +201,21 @@ impl Stamped {
     /// The row of a fact that every shard hears.
     pub fn broadcast(&mut self, letters: &Letters<'_>, i: usize) {
         self.head(letters, i);
-        self.kind.append_option(text(letters.kind, i));
-        self.cause.append_option(text(letters.id, i).or(text(letters.kind, i)));
-        self.texts.iter_mut().for_each(StringBuilder::append_null);
-        self.money.iter_mut().for_each(Decimal128Builder::append_null);
-        self.days_past_due.append_null();
-        self.bucket.append_null();
+        self.kind.push_option(text(letters.kind, i));
+        self.cause.push_option(text(letters.id, i).or(text(letters.kind, i)));
+        self.texts.iter_mut().for_each(Texts::push_null);
+        self.money.iter_mut().for_each(|column| column.push(0));
+        self.of_loan.append_null();
+        self.days_past_due.push(0);
+        self.bucket.push_null();
         self.origination_date.append_null();
         self.due_date.append_null();
-        self.phone_masked.append_null();
+        self.phone_masked.push_null();
         self.score.append_null();
         self.contactable.append_null();
-        self.event_id.append_null();
-        self.event_time.append_null();
+        self.event_id.push_null();
+        self.event_time.push(0);
+        self.delinquent_days.push(0);
     }
 
     /// A loan after a letter.
@@ -213,8 +225,8 @@ impl Stamped {
     }
 
     fn body(&mut self, letters: &Letters<'_>, i: usize, kind: &str, loan: &View<'_>) {
-        self.kind.append_value(kind);
-        self.cause.append_option(text(letters.id, i).or(text(letters.kind, i)));
+        self.kind.push(kind);
+        self.cause.push_option(text(letters.id, i).or(text(letters.kind, i)));
         let texts = [
             loan.borrower_key,
             Some(loan.loan_id),
@@ -225,134 +237,52 @@ impl Stamped {
             loan.currency,
         ];
         for (column, value) in self.texts.iter_mut().zip(texts) {
-            column.append_option(value);
+            column.push_option(value);
         }
         let [penalty, fee, interest, principal] = loan.owed.map(i128::from);
         let balance = penalty + fee + interest + principal;
         let money = [principal, interest, penalty, fee, balance];
         for (column, value) in self.money.iter_mut().zip(money) {
-            column.append_value(value);
+            column.push(value);
         }
-        self.days_past_due.append_value(loan.days_past_due);
-        self.bucket.append_value(facts::BUCKETS[facts::bucket(loan.days_past_due)]);
+        self.of_loan.append_non_null();
+        self.days_past_due.push(loan.days_past_due);
+        self.bucket.push(facts::BUCKETS[facts::bucket(loan.delinquent_days)]);
         self.origination_date.append_option(loan.origination_date);
         self.due_date.append_option(loan.due_date);
-        self.phone_masked.append_option(loan.phone_masked);
+        self.phone_masked.push_option(loan.phone_masked);
         self.score.append_option(loan.score);
         self.contactable.append_option(loan.contactable);
-        self.event_id.append_value(loan.event_id);
-        self.event_time.append_value(loan.event_time);
+        self.event_id.push(loan.event_id);
+        self.event_time.push(loan.event_time);
+        self.delinquent_days.push(loan.delinquent_days);
     }
 
     fn finish(mut self) -> Vec<ArrayRef> {
+        let of_loan = self.of_loan.finish();
+        let days = |days: Vec<i32>| -> ArrayRef {
+            Arc::new(Int32Array::new(days.into(), of_loan.clone()))
+        };
+        let times = TimestampMicrosecondArray::new(self.event_time.into(), of_loan.clone());
         let mut columns = self.place.finish();
-        columns.push(Arc::new(self.kind.finish()));
-        columns.push(Arc::new(self.cause.finish()));
+        columns.push(self.kind.finish());
+        columns.push(self.cause.finish());
         columns.push(Arc::new(self.at.finish()));
-        columns.extend(self.texts.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.extend(self.money.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.push(Arc::new(self.days_past_due.finish()));
-        columns.push(Arc::new(self.bucket.finish()));
+        columns.extend(self.texts.map(Texts::finish));
+        columns.extend(self.money.map(|cents| {
+            let money = Decimal128Array::new(cents.into(), of_loan.clone());
+            Arc::new(money.with_data_type(MONEY)) as ArrayRef
+        }));
+        columns.push(days(self.days_past_due));
+        columns.push(self.bucket.finish());
         columns.push(Arc::new(self.origination_date.finish()));
         columns.push(Arc::new(self.due_date.finish()));
-        columns.push(Arc::new(self.phone_masked.finish()));
+        columns.push(self.phone_masked.finish());
         columns.push(Arc::new(self.score.finish()));
         columns.push(Arc::new(self.contactable.finish()));
-        columns.push(Arc::new(self.event_id.finish()));
-        columns.push(Arc::new(self.event_time.finish()));
-        columns
-    }
-}
-
-/// One row of bookings.
-pub struct Booking<'a> {
-    pub kind: &'a str,
-    pub movement_id: &'a str,
-    pub reverses: Option<&'a str>,
-    pub loan_id: Option<&'a str>,
-    pub lender_id: Option<&'a str>,
-    pub currency: Option<&'a str>,
-    pub paid_at: Option<i64>,
-    pub channel: Option<&'a str>,
-    pub correction: bool,
-    pub parts: Parts,
-    pub suspense: i64,
-    pub line: u32,
-    pub number: Option<u32>,
-    pub undoes: Option<u32>,
-    pub booked: i64,
-}
-
-pub struct Bookings {
-    place: Place,
-    /// kind, movement_id, reverses, loan_id, lender_id, currency.
-    texts: [StringBuilder; 6],
-    paid_at: TimestampMicrosecondBuilder,
-    channel: StringBuilder,
-    correction: BooleanBuilder,
-    /// penalty, fee, interest, principal, over, before_report, suspense.
-    money: [Decimal128Builder; 7],
-    line: UInt32Builder,
-    number: UInt32Builder,
-    undoes: UInt32Builder,
-    booked: Decimal128Builder,
-}
-
-impl Bookings {
-    fn new(rows: usize) -> Self {
-        Bookings {
-            place: Place::new(rows),
-            texts: std::array::from_fn(|_| texts(rows, 12)),
-            paid_at: instants(rows),
-            channel: texts(rows, 6),
-            correction: BooleanBuilder::with_capacity(rows),
-            money: std::array::from_fn(|_| money(rows)),
-            line: UInt32Builder::with_capacity(rows),
-            number: UInt32Builder::with_capacity(rows),
-            undoes: UInt32Builder::with_capacity(rows),
-            booked: money(rows),
-        }
-    }
-
-    pub fn push(&mut self, letters: &Letters<'_>, i: usize, one: &Booking<'_>) {
-        self.place.letter(letters, i);
-        let texts = [
-            Some(one.kind),
-            Some(one.movement_id),
-            one.reverses,
-            one.loan_id,
-            one.lender_id,
-            one.currency,
-        ];
-        for (column, value) in self.texts.iter_mut().zip(texts) {
-            column.append_option(value);
-        }
-        self.paid_at.append_option(one.paid_at);
-        self.channel.append_option(one.channel);
-        self.correction.append_value(one.correction);
-        let [penalty, fee, interest, principal, ..] = one.parts;
-        let (over, before) = (one.parts[OVER], one.parts[BEFORE]);
-        let money = [penalty, fee, interest, principal, over, before, one.suspense];
-        for (column, value) in self.money.iter_mut().zip(money) {
-            column.append_value(i128::from(value));
-        }
-        self.line.append_value(one.line);
-        self.number.append_option(one.number);
-        self.undoes.append_option(one.undoes);
-        self.booked.append_value(i128::from(one.booked));
-    }
-
-    fn finish(mut self) -> Vec<ArrayRef> {
-        let mut columns = self.place.finish();
-        columns.extend(self.texts.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.push(Arc::new(self.paid_at.finish()));
-        columns.push(Arc::new(self.channel.finish()));
-        columns.push(Arc::new(self.correction.finish()));
-        columns.extend(self.money.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.push(Arc::new(self.line.finish()));
-        columns.push(Arc::new(self.number.finish()));
-        columns.push(Arc::new(self.undoes.finish()));
-        columns.push(Arc::new(self.booked.finish()));
+        columns.push(self.event_id.finish());
+        columns.push(Arc::new(times.with_data_type(facts::instant())));
+        columns.push(days(self.delinquent_days));
         columns
     }
 }

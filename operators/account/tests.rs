@@ -290,5 +290,5 @@ fn a_snapshot_that_does_not_fit_is_named() {
     let mut saved = account().save();
     saved.pop();
     let error = account().load(saved).unwrap_err().to_string();
-    assert_eq!(error, "snapshot of account: 3 tables instead of 4");
+    assert_eq!(error, "snapshot of account: 7 tables instead of 8");
 }

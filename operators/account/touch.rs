@@ -40,7 +40,14 @@ impl Touch {
             "curve" => self.curve.hear(
                 rows,
                 ["product", "bucket"],
-                &["recovery_rate", "handling_cost", "months"],
+                &[
+                    "recovery_rate",
+                    "handling_cost",
+                    "months",
+                    "commission_rate",
+                    "servicing_cost",
+                    "discount_rate",
+                ],
             ),
             "market" => self.market.hear(rows, ["province", "product"], &["idx"]),
             _ => Vec::new(),
@@ -48,7 +55,7 @@ impl Touch {
     }
 
     /// The rows of the loans that the fact just heard reprices.
-    pub fn take(&mut self, loans: &[Loan], shared: &Keys, day: Option<i32>) -> Vec<u32> {
+    pub fn take(&mut self, loans: &[Loan], shared: &Keys, bucket: &dyn Fn(u32) -> u32) -> Vec<u32> {
         let changed = std::mem::take(&mut self.changed);
         if changed.is_empty() {
             return Vec::new();
@@ -66,18 +73,19 @@ impl Touch {
             })
             .collect();
         segments.sort_unstable();
-        let touched = |loan: &Loan| {
+        let touched = |row: u32| {
+            let loan = &loans[row as usize];
             if !loan.reported() || loan.product == NO_TEXT {
                 return false;
             }
             let own = if self.by_curve {
-                (loan.product, facts::bucket(loan.days_past_due(day)) as u32)
+                (loan.product, bucket(row))
             } else {
                 (loan.province, loan.product)
             };
             segments.binary_search(&own).is_ok()
         };
-        (0..loans.len() as u32).filter(|row| touched(&loans[*row as usize])).collect()
+        (0..loans.len() as u32).filter(|row| touched(*row)).collect()
     }
 
     pub fn save(&self) -> RecordBatch {

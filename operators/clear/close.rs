@@ -1,17 +1,19 @@
 //! The end of a round: solve, deal, say.
 
-use crate::dispatch::market::SCALE;
+use crate::dispatch::market::BID;
 use crate::dispatch::says::Place;
 
 use super::Clear;
-use super::cents::whole_cents;
 use super::demand;
+use super::forecast::{Forecast, Outlook};
 use super::pool::Pool;
 use super::says::{Quota, Report};
-use super::solve::{Effort, solve_amid};
+use super::solve::{BIDS_PER_CENT, Effort, Solved, said, solve_amid};
 
 /// How long a round may search: enough for a cold start on the largest market we know.
 const EFFORT: Effort = Effort { evaluations_max: 600, gap_enough: 2e-6 };
+/// What is partly guessed need not be solved that well.
+const EFFORT_GUESSED: Effort = Effort { evaluations_max: 600, gap_enough: 2e-5 };
 /// Rounds whose certificates may still change.
 const ROUNDS_KEPT: usize = 4;
 
@@ -21,40 +23,90 @@ impl Clear {
         self.open = false;
         self.round += 1;
         let place = Place { at: self.tick_at.or(place.at), ..place };
-        let limits: Vec<f64> = self
-            .desks
-            .iter()
-            .map(|pool| pool.available().map_or(f64::INFINITY, |left| left as f64))
-            .collect();
-        let round = demand::round(&self.market, &self.demand, self.day, limits);
-        let start: Vec<f64> = self.desks.iter().map(|pool| pool.bid as f64).collect();
-        let solved = solve_amid(&round.problem, &start, EFFORT);
+        let outlook = self.look_ahead(place);
+        let limit = |limit: Option<i64>| limit.map_or(f64::INFINITY, |left| left as f64);
+        let there = self.desks.iter().map(|pool| limit(pool.available())).collect();
+        let mut round =
+            demand::round(&self.market, &self.demand, outlook.as_ref(), self.day, there);
+        if let Some(outlook) = &outlook {
+            for (number, pool) in self.desks.iter().enumerate() {
+                let freed = outlook.freed.get(&(number as u16)).copied().unwrap_or(0);
+                round.problem.capacity[number] = limit(pool.planned(freed, outlook.rounds));
+            }
+        }
+        let start: Vec<f64> =
+            self.desks.iter().map(|pool| pool.bid as f64 / BIDS_PER_CENT).collect();
+        let effort = if outlook.is_some() { EFFORT_GUESSED } else { EFFORT };
+        let solved = solve_amid(&round.problem, &start, effort);
         let mut bids = Vec::with_capacity(solved.bids.len());
-        let cents = whole_cents(&round.problem, &solved.bids);
-        for (pool, bid) in self.desks.iter_mut().zip(cents) {
+        for (pool, bid) in self.desks.iter_mut().zip(said(&round.problem, &solved.bids)) {
             pool.bid = bid;
             // Where nothing is left to deal, whoever asks is counted at the next best.
             let none = pool.available() == Some(0);
-            bids.push(if none { f64::INFINITY } else { bid as f64 });
+            bids.push(if none { f64::INFINITY } else { bid as f64 / BIDS_PER_CENT });
         }
         let asked = round.asked(&bids, self.shards, self.quotas.len());
         let nobody = round.problem.classes.is_empty() && !self.demand.is_empty();
-        let gap = solved.gap();
-        let note = if nobody {
-            "nobody may take what waits"
-        } else if gap > 1e-3 && solved.evaluations >= EFFORT.evaluations_max {
-            "the search ended before it was done"
-        } else {
-            ""
-        };
         drop(round);
+        let nowhere: i64 = self.nowhere.values().sum();
+        let notes = self.notes(nobody, &solved, outlook.as_ref());
+        let places = self.places();
         self.deal(place, &asked);
         let mut report = self.answerers(place);
-        report.expected = (gap * 1e9) as i128;
+        (report.places, report.nowhere) = (places, nowhere);
+        report.expected = (solved.gap() * 1e9) as i128;
         report.evaluations = solved.evaluations as i64;
-        report.note = note.into();
+        report.note = notes.join("; ");
+        if let Some(outlook) = outlook {
+            report.forecast = Some([outlook.arrived, outlook.expected, outlook.rest]);
+        }
         self.reports.insert(self.round, report);
         self.certify(place);
+    }
+
+    /// At desks with a limit: places there are, taken ones, and shares unspent before this round.
+    fn places(&self) -> [i64; 3] {
+        let mut sums = [0_i64; 3];
+        for pool in &self.desks {
+            let Some(capacity) = pool.capacity else { continue };
+            let taken = pool.outstanding.saturating_sub(pool.kept).max(0);
+            for (sum, part) in sums.iter_mut().zip([capacity, taken, pool.kept + pool.back]) {
+                *sum = sum.saturating_add(part);
+            }
+        }
+        sums
+    }
+
+    /// What the rest of the stretch should bring, if anybody can say.
+    fn look_ahead(&mut self, place: Place) -> Option<Outlook> {
+        let at = place.at?;
+        self.forecast.pass(at);
+        self.forecast.rounds += 1;
+        self.forecast.outlook(at)
+    }
+
+    /// Where this round fell back on less than its best, in words.
+    fn notes(&mut self, nobody: bool, solved: &Solved, outlook: Option<&Outlook>) -> Vec<String> {
+        let mut notes = Vec::new();
+        let mut note = |holds: bool, text: &str| {
+            if holds {
+                notes.push(text.to_string());
+            }
+        };
+        note(nobody, "nobody may take what waits");
+        let nowhere: i64 = self.nowhere.values().sum();
+        note(nowhere > 0, &format!("nobody takes {nowhere} of the waiting cases"));
+        let ended = solved.gap() > 1e-3 && solved.evaluations >= EFFORT.evaluations_max;
+        note(ended, "the search ended before it was done");
+        note(std::mem::take(&mut self.changed), "desks or contracts have changed");
+        let exceeded = self.desks.iter().chain(&self.quotas).filter(|pool| pool.state().exceeded);
+        let exceeded = exceeded.count();
+        note(exceeded > 0, &format!("{exceeded} limits are below what stands there"));
+        note(self.answered.len() < self.shards, "silent shards count as they answered last");
+        let first = self.forecast.length > 0 && outlook.is_none();
+        note(first, "no earlier stretch is known: what waits is cleared");
+        notes.extend(outlook.and_then(Forecast::remark));
+        notes
     }
 
     fn answerers(&self, place: Place) -> Report {
@@ -92,7 +144,7 @@ impl Clear {
         if self.quoted.len() > said_before {
             let priced = |pool: &Pool| i128::from(pool.bid) * i128::from(pool.left().max(0));
             let kept: i128 = self.desks.iter().map(priced).sum();
-            self.kept.insert(self.round, kept * SCALE);
+            self.kept.insert(self.round, kept * BID);
         }
     }
 
@@ -103,7 +155,8 @@ impl Clear {
             report.round = *round;
             report.value = shards.values().map(|reached| reached.0).sum();
             report.bound = shards.values().map(|reached| reached.1).sum();
-            report.bound += self.kept.get(round).copied().unwrap_or(0);
+            report.kept = self.kept.get(round).copied().unwrap_or(0);
+            report.bound += report.kept;
             for at in 0..3 {
                 report.counts[at] = shards.values().map(|reached| reached.2[at]).sum();
             }

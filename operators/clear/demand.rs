@@ -1,11 +1,12 @@
 //! What shards said that waits with them, as the solver's market.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dispatch::market::{Market, SCALE};
 use crate::dispatch::{admits, sketch};
 
 use super::envelope::{Class, Line, Prices, Problem, envelope};
+use super::forecast::Outlook;
 use super::solve::FEW;
 
 /// One kind of waiting case in one shard.
@@ -21,11 +22,20 @@ pub struct Sketch {
 /// By kind, then by shard. Empty sketches are absent.
 pub type Demand = BTreeMap<String, BTreeMap<u32, Sketch>>;
 
-/// The market of a round: the solver's problem, and for each class its kind and the contract
+/// What each shard says of one kind.
+type Shards = BTreeMap<u32, Sketch>;
+
+/// Nobody waits.
+static NONE: Shards = BTreeMap::new();
+
+/// The market of a round: the solver's problem, and for each class who waits, and the contract
 /// quota that each line counts against.
 pub struct Round<'a> {
+    /// What waits and what is expected, against what there will be.
     pub problem: Problem,
-    pub kinds: Vec<&'a BTreeMap<u32, Sketch>>,
+    /// Who waits now, and what can be dealt now.
+    pub kinds: Vec<&'a Shards>,
+    pub there: Vec<f64>,
     pub quotas: Vec<Vec<Option<u16>>>,
 }
 
@@ -37,13 +47,25 @@ pub struct Asked {
 }
 
 /// Builds the market. Kinds that nobody may take are left out.
-pub fn round<'a>(market: &Market, demand: &'a Demand, day: i32, capacity: Vec<f64>) -> Round<'a> {
+pub fn round<'a>(
+    market: &Market,
+    demand: &'a Demand,
+    outlook: Option<&Outlook>,
+    day: i32,
+    there: Vec<f64>,
+) -> Round<'a> {
     let mut round = Round {
-        problem: Problem { classes: Vec::new(), capacity },
+        problem: Problem { classes: Vec::new(), capacity: there.clone() },
         kinds: Vec::new(),
+        there,
         quotas: Vec::new(),
     };
-    for (name, shards) in demand {
+    let mut names: BTreeSet<&str> = demand.keys().map(String::as_str).collect();
+    if let Some(outlook) = outlook {
+        names.extend(outlook.kinds.keys().map(String::as_str));
+    }
+    for name in names {
+        let shards = demand.get(name).unwrap_or(&NONE);
         let (lines, quotas) = lines(market, name, shards, day);
         if lines.is_empty() {
             continue;
@@ -55,28 +77,40 @@ pub fn round<'a>(market: &Market, demand: &'a Demand, day: i32, capacity: Vec<f6
                 *known = (known.0.saturating_add(*count), known.1.saturating_add(*sum));
             }
         }
-        round.problem.classes.push(Class { lines, prices: prices(bins) });
+        let prices = match outlook {
+            None => Prices::new(bounds(bins, 1.0)),
+            Some(outlook) => {
+                for bin in bins.values_mut() {
+                    *bin = (bin.0.saturating_mul(1_000), bin.1.saturating_mul(1_000));
+                }
+                for (bin, (count, sum)) in outlook.kinds.get(name).into_iter().flatten() {
+                    let known = bins.entry(*bin).or_default();
+                    *known = (known.0.saturating_add(*count), known.1.saturating_add(*sum));
+                }
+                Prices::spread(bounds(bins, 1_000.0))
+            }
+        };
+        round.problem.classes.push(Class { lines, prices });
         round.kinds.push(shards);
         round.quotas.push(quotas);
     }
     round
 }
 
-fn prices(bins: impl IntoIterator<Item = (i64, (i64, i64))>) -> Prices {
-    Prices::new(bins.into_iter().map(|(bin, (count, sum))| {
+/// Bins as the solver takes them: first price, first price of the next, count, sum.
+fn bounds(
+    bins: impl IntoIterator<Item = (i64, (i64, i64))>,
+    parts: f64,
+) -> impl Iterator<Item = (f64, f64, f64, f64)> {
+    bins.into_iter().map(move |(bin, (count, sum))| {
         let (low, high) = (sketch::floor(bin), sketch::floor(bin.saturating_add(1)));
-        (low as f64, high as f64, count as f64, sum as f64)
-    }))
+        (low as f64, high as f64, count as f64 / parts, sum as f64 / parts)
+    })
 }
 
 /// The lines of a kind, ascending by slope, equal ones by desk id. A case of several loans is a
 /// line too: its loans' terms weighted by what they bring of the price.
-fn lines(
-    market: &Market,
-    name: &str,
-    shards: &BTreeMap<u32, Sketch>,
-    day: i32,
-) -> (Vec<Line>, Vec<Option<u16>>) {
+fn lines(market: &Market, name: &str, shards: &Shards, day: i32) -> (Vec<Line>, Vec<Option<u16>>) {
     let kind = sketch::read(name);
     let mut parts = vec![0.0; kind.loans.len()];
     for sketch in shards.values() {
@@ -85,16 +119,19 @@ fn lines(
         }
     }
     let whole: f64 = parts.iter().sum();
-    let left: Vec<u16> = kind.left.iter().filter_map(|id| market.find(id)).collect();
+    let numbers =
+        |ids: &[&str]| -> Vec<u16> { ids.iter().filter_map(|id| market.find(id)).collect() };
+    let (left, barred) = (numbers(&kind.left), numbers(&kind.barred));
+    let may = |desk: u16| admits(market, &left, desk) && !barred.contains(&desk);
     let mut list: Vec<(Line, Option<u16>)> = Vec::new();
     for (number, (bucket, province, product)) in kind.loans.iter().enumerate() {
         let weight = if whole > 0.0 { parts[number] / whole } else { 1.0 / parts.len() as f64 };
         let offers = market.offers(kind.lender, province, product, *bucket, day);
         let line = |desk: u16| offers.iter().find(|offer| offer.desk == desk);
         if number == 0 {
-            list.extend(offers.iter().filter(|offer| admits(market, &left, offer.desk)).map(
-                |offer| (Line { desk: u32::from(offer.desk), slope: 0.0, cost: 0.0 }, offer.quota),
-            ));
+            list.extend(offers.iter().filter(|offer| may(offer.desk)).map(|offer| {
+                (Line { desk: u32::from(offer.desk), slope: 0.0, cost: 0.0 }, offer.quota)
+            }));
         }
         list.retain_mut(|(known, _)| match line(known.desk as u16) {
             Some(offer) => {
@@ -129,7 +166,9 @@ impl Round<'_> {
             amounts: vec![vec![0.0; shards]; desks],
             quotas: vec![vec![0.0; shards]; quotas],
         };
-        if self.problem.cases() <= FEW {
+        let waiting = self.kinds.iter().flat_map(|kind| kind.values());
+        let waiting: i64 = waiting.map(|sketch| sketch.counts.iter().sum::<i64>()).sum();
+        if waiting as f64 <= FEW {
             self.ask_each(bids, shards, &mut asked);
         } else {
             self.ask_all(bids, shards, &mut asked);
@@ -158,7 +197,7 @@ impl Round<'_> {
             let place = |bin: &Bin| (bin.shard, bin.class);
             b.loss.total_cmp(&a.loss).then(place(a).cmp(&place(b)))
         });
-        let mut left = self.problem.capacity.clone();
+        let mut left = self.there.clone();
         for bin in &bins {
             let mut count = bin.count;
             for (_, line) in self.nets(bin.class, bin.price, bids) {
@@ -200,7 +239,8 @@ impl Round<'_> {
             for (shard, sketch) in self.kinds[number] {
                 let shard = *shard as usize;
                 let bins = sketch.bins.iter().zip(sketch.counts.iter().zip(&sketch.sums));
-                let prices = prices(bins.map(|(bin, (count, sum))| (*bin, (*count, *sum))));
+                let bins = bins.map(|(bin, (count, sum))| (*bin, (*count, *sum)));
+                let prices = Prices::new(bounds(bins, 1.0));
                 if shard >= shards || prices.total.0 <= 0.0 {
                     continue;
                 }

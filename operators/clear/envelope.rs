@@ -40,13 +40,35 @@ impl Prices {
             let alone = (high - low) * 0.5 / count;
             let half = (mean - low).min(high - mean).max(alone).max(mean * 1e-4).max(0.005);
             let half = if count < 2.0 { (mean * 1e-4).max(0.005) } else { half };
-            prices.before.push(prices.total);
-            prices.low.push(mean - half);
-            prices.high.push(mean + half);
-            prices.count.push(count);
-            prices.total = (prices.total.0 + count, prices.total.1 + sum);
+            prices.push(mean, half, count, sum);
         }
         prices
+    }
+
+    /// The same of bins that are partly guessed: nobody in them is a point.
+    pub fn spread(bins: impl Iterator<Item = (f64, f64, f64, f64)>) -> Self {
+        let mut prices = Prices::default();
+        for (low, high, count, sum) in bins {
+            if count > 0.0 {
+                let mean = sum / count;
+                let half = (mean - low).min(high - mean).max((high - low) * 0.25).max(0.005);
+                prices.push(mean, half, count, sum);
+            }
+        }
+        prices
+    }
+
+    fn push(&mut self, mean: f64, half: f64, count: f64, sum: f64) {
+        self.before.push(self.total);
+        self.low.push(mean - half);
+        self.high.push(mean + half);
+        self.count.push(count);
+        self.total = (self.total.0 + count, self.total.1 + sum);
+    }
+
+    /// Bins as points: price and count, ascending.
+    pub fn points(&self) -> impl Iterator<Item = (f64, f64)> {
+        (0..self.count.len()).map(|at| ((self.low[at] + self.high[at]) * 0.5, self.count[at]))
     }
 
     /// The same prices without gaps: `merged` bins at a time, each spread half way to its

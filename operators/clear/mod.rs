@@ -10,11 +10,13 @@
 //!
 //! Floats steer; what is said is whole cents and whole cases, and no limit rests on a float.
 
-pub mod cents;
 mod close;
 mod demand;
 pub mod envelope;
-mod pool;
+mod forecast;
+mod points;
+pub mod pool;
+mod remembered;
 mod says;
 mod snapshot;
 pub mod solve;
@@ -34,6 +36,7 @@ use crate::dispatch::market::Market;
 use crate::dispatch::says::Place;
 use crate::{LoadError, Operator, Rules, Says, Verb};
 use demand::{Demand, Sketch};
+use forecast::Forecast;
 use pool::Pool;
 use says::{Quota, Report};
 
@@ -60,13 +63,18 @@ pub struct Clear {
     desks: Vec<Pool>,
     quotas: Vec<Pool>,
     demand: Demand,
+    forecast: Forecast,
     day: i32,
     round: i64,
     /// The tick being answered, and by whom; `open` until its quotas are said.
     tick_at: Option<i64>,
     open: bool,
+    /// Desks or contracts are others since the last round.
+    changed: bool,
     answered: BTreeSet<u32>,
     windows: BTreeMap<i64, BTreeMap<u32, Reached>>,
+    /// By shard: how many waiting cases nobody takes, as it said last.
+    nowhere: BTreeMap<u32, i64>,
     /// Bid prices of what the pools kept, by round: their part of the bound.
     kept: BTreeMap<i64, i128>,
     reports: BTreeMap<i64, Report>,
@@ -83,12 +91,15 @@ impl Clear {
             desks: Vec::new(),
             quotas: Vec::new(),
             demand: Demand::new(),
+            forecast: Forecast::new(rules.horizon_minutes),
             day: 0,
             round: 0,
             tick_at: None,
             open: false,
+            changed: false,
             answered: BTreeSet::new(),
             windows: BTreeMap::new(),
+            nowhere: BTreeMap::new(),
             kept: BTreeMap::new(),
             reports: BTreeMap::new(),
             heard: Vec::new(),
@@ -100,6 +111,7 @@ impl Clear {
     fn act(&mut self, place: Place, name: &str, rows: &RecordBatch) {
         if name != "ticked" {
             if self.market.hear(name, rows) {
+                self.changed = true;
                 self.refresh();
             }
             return;
@@ -179,6 +191,7 @@ impl Operator for Clear {
             let shard = shards.number(row);
             match kinds.text(row) {
                 "segment" => self.hear_segment(facts, row, shard),
+                "arrived" => self.hear_arrived(facts, row),
                 "desk" | "contract" => self.hear_shares(facts, row, shard),
                 "window" => self.hear_window(facts, row, shard),
                 _ => {
@@ -244,6 +257,13 @@ impl Clear {
         }
     }
 
+    fn hear_arrived(&mut self, facts: &RecordBatch, row: usize) {
+        let at = Numbers::<TimestampMicrosecondType>::of(facts, "at").number(row);
+        let [bins, counts, sums] = ["bins", "counts", "sums"].map(|name| list(facts, name, row));
+        let bins = bins.into_iter().zip(counts.into_iter().zip(sums));
+        self.forecast.arrive(at, Texts::of(facts, "segment").text(row), bins);
+    }
+
     fn hear_shares(&mut self, facts: &RecordBatch, row: usize, shard: u32) {
         let whole = |name| Numbers::<Int64Type>::of(facts, name).number(row);
         let total =
@@ -251,6 +271,10 @@ impl Clear {
         let text = |name| Texts::of(facts, name).text(row);
         let pool = if text("kind") == "desk" {
             let known = self.market.find(text("desk_id"));
+            let at = Numbers::<TimestampMicrosecondType>::of(facts, "at").number(row);
+            if let Some(known) = known {
+                self.forecast.leave(at, known, whole("freed"));
+            }
             known.and_then(|known| self.desks.get_mut(usize::from(known)))
         } else {
             let pair = (text("lender_id"), text("agency_id"));
@@ -269,6 +293,7 @@ impl Clear {
         let exact = |name| Numbers::<Decimal128Type>::of(facts, name).number(row);
         let counts = [whole("decided"), whole("waiting"), whole("spilled")];
         let reached = (exact("value"), exact("bound"), counts);
+        self.nowhere.insert(shard, whole("nowhere"));
         self.windows.entry(whole("round")).or_default().insert(shard, reached);
     }
 }

@@ -12,10 +12,14 @@ pub struct Pool {
     pub amount_max: Option<i64>,
     pub outstanding: i64,
     pub amount_outstanding: i64,
-    /// In cents.
+    /// In hundredths of a cent.
     pub bid: i64,
     /// By shard: what it would like to have in hand, what it owes, what rounding owes it.
     pub reserve: Vec<i64>,
+    /// What shards said they still have in hand, since the last round.
+    pub kept: i64,
+    /// What they handed back since then.
+    pub back: i64,
     pub debt: Vec<i64>,
     pub amount_debt: Vec<i64>,
     pub carry: Vec<f64>,
@@ -53,7 +57,7 @@ impl Pool {
         amount_max: Option<i64>,
     ) {
         if capacity.is_none() {
-            (self.outstanding, self.bid) = (0, 0);
+            (self.outstanding, self.bid, self.kept, self.back) = (0, 0, 0, 0);
             self.reserve.fill(0);
             self.debt.fill(0);
         }
@@ -72,6 +76,8 @@ impl Pool {
         self.outstanding = self.outstanding.saturating_sub(back.max(0)).max(0);
         self.reserve[shard] = (reserve - kept.max(0)).max(0);
         self.debt[shard] = (-kept).max(0);
+        self.kept = self.kept.saturating_add(kept.max(0));
+        self.back = self.back.saturating_add(back.max(0));
     }
 
     pub fn answer_amount(&mut self, shard: usize, back: i64, kept: i64) {
@@ -98,12 +104,21 @@ impl Pool {
         Some(self.per_round.map_or(left, |most| left.min(most)))
     }
 
+    /// What there is until the rest of a stretch is over: what is left, what shards still have in
+    /// hand, and what will be free again.
+    pub fn planned(&self, freed: i64, rounds: i64) -> Option<i64> {
+        let debts: i64 = self.debt.iter().sum();
+        let left = self.capacity.map(|_| (self.left() - debts).max(0) + self.kept + freed)?;
+        Some(self.per_round.map_or(left, |most| left.min(most.saturating_mul(rounds.max(1)))))
+    }
+
     /// Deals whole cases: debts first, then what the waiting cases ask for by largest
     /// remainder, then working reserves.
     pub fn deal(&mut self, asked: &[f64]) -> Vec<i64> {
         let shards = self.reserve.len();
         let mut shares = std::mem::replace(&mut self.debt, vec![0; shards]);
         let reserve = std::mem::replace(&mut self.reserve, vec![0; shards]);
+        (self.kept, self.back) = (0, 0);
         if self.capacity.is_none() {
             return vec![0; shards];
         }

@@ -11,6 +11,7 @@ use crate::dispatch::facts::{GAP, TOTAL, VALUE, quotas, rounds};
 use crate::dispatch::says::{Place, batch, exact, instants, money};
 
 use super::pool::Said;
+use crate::facts::BID;
 
 /// A row of `quotas`.
 pub struct Quota {
@@ -41,7 +42,7 @@ pub fn say_quotas(rows: &[(Place, Quota)]) -> RecordBatch {
     let mut at = instants();
     let mut texts: [StringBuilder; 4] = std::array::from_fn(|_| StringBuilder::new());
     let mut wholes: [Int64Builder; 3] = std::array::from_fn(|_| Int64Builder::new());
-    let (mut most, mut bid, mut amount_left) = (money(), money(), exact(TOTAL));
+    let (mut most, mut bid, mut amount_left) = (money(), exact(BID), exact(TOTAL));
     let mut lists: [ListBuilder<Int64Builder>; 2] =
         std::array::from_fn(|_| ListBuilder::new(Int64Builder::new()));
     let mut exceeded = BooleanBuilder::new();
@@ -85,6 +86,13 @@ pub struct Report {
     pub expected: i128,
     pub evaluations: i64,
     pub note: String,
+    /// Cases of the stretch so far, thought to have come, and still to come.
+    pub forecast: Option<[i64; 3]>,
+    /// At desks with a limit: places there are, places taken, and shares that were unspent.
+    pub places: [i64; 3],
+    pub nowhere: i64,
+    /// Bid prices of what the pools kept: a part of the bound.
+    pub kept: i128,
 }
 
 /// The certificate: the share of the bound that was not reached, rounded up to nine digits.
@@ -105,6 +113,8 @@ pub fn say_rounds(rows: &[(Place, Report)]) -> RecordBatch {
     let mut values = [exact(VALUE), exact(VALUE)];
     let mut gaps = [exact(GAP), exact(GAP)];
     let mut wholes: [Int64Builder; 6] = std::array::from_fn(|_| Int64Builder::new());
+    let mut more: [Int64Builder; 6] = std::array::from_fn(|_| Int64Builder::new());
+    let (mut held_back, mut share_use) = (exact(VALUE), exact(GAP));
     for (_, row) in rows {
         kind.append_value("round");
         at.append_option(row.at);
@@ -117,6 +127,16 @@ pub fn say_rounds(rows: &[(Place, Report)]) -> RecordBatch {
         for (whole, number) in wholes.iter_mut().zip(numbers) {
             whole.append_value(number);
         }
+        let [there, taken, unspent] = row.places;
+        let [arrived, due, rest] = [0, 1, 2].map(|at| row.forecast.map(|forecast| forecast[at]));
+        let numbers = [Some(there), Some(taken), arrived, due, rest, Some(row.nowhere)];
+        for (whole, number) in more.iter_mut().zip(numbers) {
+            whole.append_option(number);
+        }
+        held_back.append_value(row.kept);
+        let dealt = i128::from(taken) + i128::from(unspent);
+        let used = || (i128::from(taken) * 1_000_000_000 + dealt / 2) / dealt;
+        share_use.append_option((dealt > 0).then(used));
         silent.append_value(&row.silent);
         note.append_value(&row.note);
     }
@@ -129,5 +149,10 @@ pub fn say_rounds(rows: &[(Place, Report)]) -> RecordBatch {
     columns.extend([value, bound, gap, decided, waiting, spilled, answered]);
     columns.extend([Arc::new(silent.finish()) as ArrayRef, expected, evaluations]);
     columns.push(Arc::new(note.finish()));
+    let [there, taken, arrived, due, rest, nowhere] =
+        more.map(|mut whole| Arc::new(whole.finish()) as ArrayRef);
+    columns.extend([there, taken, arrived, due, rest]);
+    columns.extend([held_back, share_use].map(|mut one| Arc::new(one.finish()) as ArrayRef));
+    columns.push(nowhere);
     batch(rounds(), columns)
 }

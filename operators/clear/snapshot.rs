@@ -16,17 +16,17 @@ use super::demand::Sketch;
 use super::pool::{Pool, Said};
 use super::{Clear, list};
 
-fn table(columns: Vec<(&str, DataType, ArrayRef)>) -> RecordBatch {
+pub fn table(columns: Vec<(&str, DataType, ArrayRef)>) -> RecordBatch {
     let fields: Vec<Field> =
         columns.iter().map(|(name, kind, _)| Field::new(*name, kind.clone(), true)).collect();
     batch(Arc::new(Schema::new(fields)), columns.into_iter().map(|column| column.2).collect())
 }
 
-fn texts<'a>(list: impl Iterator<Item = &'a str>) -> ArrayRef {
+pub fn texts<'a>(list: impl Iterator<Item = &'a str>) -> ArrayRef {
     Arc::new(list.map(Some).collect::<StringArray>())
 }
 
-fn lists<'a>(rows: impl Iterator<Item = &'a [i64]>) -> ArrayRef {
+pub fn lists<'a>(rows: impl Iterator<Item = &'a [i64]>) -> ArrayRef {
     let mut builder = ListBuilder::new(Int64Builder::new());
     for row in rows {
         builder.append_value(row.iter().map(|number| Some(*number)));
@@ -72,6 +72,7 @@ impl Clear {
                 ("outstanding", VALUE, values(outstanding)),
             ]),
             self.save_rounds(),
+            self.forecast.save_kinds(),
         ]
     }
 
@@ -81,7 +82,9 @@ impl Clear {
         let wide = |number: Option<i64>| i128::from(number.unwrap_or(i64::MIN));
         let state = [i128::from(self.day), i128::from(self.round), wide(self.tick_at)];
         let open = i128::from(self.open);
-        rows.push(("state", String::new(), [state[0], state[1], state[2], open, 0, 0, 0]));
+        let changed = i128::from(self.changed);
+        rows.push(("state", String::new(), [state[0], state[1], state[2], open, changed, 0, 0]));
+        self.forecast.save_numbers(&mut rows);
         for shard in &self.answered {
             rows.push(("answered", String::new(), [i128::from(*shard), 0, 0, 0, 0, 0, 0]));
         }
@@ -92,6 +95,10 @@ impl Clear {
                 rows.push(("window", String::new(), row));
             }
         }
+        for (shard, count) in &self.nowhere {
+            let row = [i128::from(*shard), i128::from(*count), 0, 0, 0, 0, 0];
+            rows.push(("nowhere", String::new(), row));
+        }
         for (round, kept) in &self.kept {
             rows.push(("kept", String::new(), [i128::from(*round), *kept, 0, 0, 0, 0, 0]));
         }
@@ -101,6 +108,15 @@ impl Clear {
             let row = [i128::from(*round), at, answered, report.expected, evaluations, 0, 0];
             rows.push(("report", report.silent.clone(), row));
             rows.push(("note", report.note.clone(), [i128::from(*round), 0, 0, 0, 0, 0, 0]));
+            let [there, taken, unspent] = report.places.map(i128::from);
+            let nowhere = i128::from(report.nowhere);
+            let row = [i128::from(*round), there, taken, unspent, nowhere, 0, 0];
+            rows.push(("places", String::new(), row));
+            if let Some(forecast) = report.forecast {
+                let [arrived, expected, rest] = forecast.map(i128::from);
+                let row = [i128::from(*round), arrived, expected, rest, 0, 0, 0];
+                rows.push(("forecast", String::new(), row));
+            }
         }
         let column = |at: usize| values(rows.iter().map(|row| row.2[at]).collect());
         let mut columns = vec![
@@ -115,7 +131,8 @@ impl Clear {
 
     /// Wakes from saved tables; `None` where they are not such.
     pub fn restore(&mut self, tables: &[RecordBatch]) -> Option<()> {
-        let [agencies, desks, contracts, known, pairs, pools, quotas, sketches, rounds] = tables
+        let [agencies, desks, contracts, known, pairs, pools, quotas, sketches, rounds, flows] =
+            tables
         else {
             return None;
         };
@@ -148,6 +165,7 @@ impl Clear {
             let known = self.demand.entry(kinds.text(row).to_string()).or_default();
             known.insert(shards.number(row), sketch);
         }
+        self.forecast.load_kinds(flows)?;
         self.load_rounds(rounds)
     }
 
@@ -163,6 +181,7 @@ impl Clear {
                 "state" => {
                     (self.day, self.round) = (number(0) as i32, number(1) as i64);
                     (self.tick_at, self.open) = (some(number(2)), number(3) != 0);
+                    self.changed = number(4) != 0;
                 }
                 "answered" => drop(self.answered.insert(number(0) as u32)),
                 "window" => {
@@ -170,6 +189,7 @@ impl Clear {
                     let reached = (number(2), number(3), counts);
                     self.windows.entry(round).or_default().insert(number(1) as u32, reached);
                 }
+                "nowhere" => drop(self.nowhere.insert(number(0) as u32, number(1) as i64)),
                 "kept" => drop(self.kept.insert(round, number(1))),
                 "report" => {
                     let report = self.reports.entry(round).or_default();
@@ -181,7 +201,16 @@ impl Clear {
                 "note" => {
                     self.reports.entry(round).or_default().note = text.text(row).into();
                 }
-                _ => return None,
+                "places" => {
+                    let report = self.reports.entry(round).or_default();
+                    report.places = [1, 2, 3].map(|at| number(at) as i64);
+                    report.nowhere = number(4) as i64;
+                }
+                "forecast" => {
+                    let report = self.reports.entry(round).or_default();
+                    report.forecast = Some([1, 2, 3].map(|at| number(at) as i64));
+                }
+                other => self.forecast.load_number(other, [0, 1, 2, 3, 4].map(number))?,
             }
         }
         Some(())
@@ -197,7 +226,7 @@ fn save_pools(pools: &[Pool]) -> RecordBatch {
     let mut rows: Vec<[Vec<i64>; 5]> = Vec::new();
     for pool in pools {
         let mut row = vec![limit(pool.capacity), limit(pool.per_round), limit(pool.amount_max)];
-        row.extend([pool.outstanding, pool.amount_outstanding, pool.bid]);
+        row.extend([pool.outstanding, pool.amount_outstanding, pool.bid, pool.kept, pool.back]);
         if let Some(said) = pool.said {
             row.extend([limit(said.capacity), limit(said.amount_max), said.bid]);
             let flags = [said.some_left, said.some_amount, said.exceeded];
@@ -219,12 +248,12 @@ fn load_pools(table: &RecordBatch, shards: usize) -> Option<Vec<Pool>> {
     let mut pools = Vec::new();
     for row in 0..table.num_rows() {
         let numbers = list(table, "numbers", row);
-        let [capacity, per_round, amount_max, outstanding, amount_outstanding, bid, ..] =
-            numbers[..]
+        let [capacity, per_round, amount_max, outstanding, amount_outstanding, ..] = numbers[..]
         else {
             return None;
         };
-        let said = match numbers[6..] {
+        let [bid, kept, back] = *numbers.get(5..8)? else { return None };
+        let said = match numbers[8..] {
             [capacity, amount_max, bid, some_left, some_amount, exceeded] => Some(Said {
                 capacity: limit(capacity),
                 amount_max: limit(amount_max),
@@ -244,6 +273,8 @@ fn load_pools(table: &RecordBatch, shards: usize) -> Option<Vec<Pool>> {
             outstanding,
             amount_outstanding,
             bid,
+            kept,
+            back,
             reserve: by_shard("reserve")?,
             debt: by_shard("debt")?,
             amount_debt: by_shard("amount_debt")?,

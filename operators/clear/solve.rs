@@ -7,6 +7,7 @@
 //! same prices (A17).
 
 use super::envelope::{Answer, Problem};
+use super::points;
 
 /// Bid prices, and how good they are by the solver's own, sketched market.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,28 @@ impl Solved {
         if self.bound > 0.0 { ((self.bound - self.value) / self.bound).max(0.0) } else { 0.0 }
     }
 }
+
+/// Bid prices as they are said: hundredths of a cent, the nearest. A desk that could take whoever
+/// may go there costs nothing.
+pub fn said(problem: &Problem, bids: &[f64]) -> Vec<i64> {
+    let mut bids = bids.to_vec();
+    points::settle(problem, &mut bids);
+    let mut eligible = vec![0.0; bids.len()];
+    for class in &problem.classes {
+        for line in &class.lines {
+            eligible[line.desk as usize] += class.prices.total.0;
+        }
+    }
+    let said = |(desk, bid): (usize, &f64)| {
+        let enough = eligible[desk] <= problem.capacity[desk];
+        if enough { 0 } else { (bid.clamp(0.0, 9e13) * BIDS_PER_CENT + 0.5) as i64 }
+    };
+    bids.iter().enumerate().map(said).collect()
+}
+
+/// Bid prices are said in hundredths of a cent: among a thousand desks lines are near-parallel,
+/// and whole cents would pass half a percent of the demand from one to the next.
+pub const BIDS_PER_CENT: f64 = 100.0;
 
 /// How long and how well to search.
 #[derive(Clone, Copy, Debug)]

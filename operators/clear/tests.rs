@@ -1,9 +1,9 @@
 //! Clear by what it says: prices that make the bound small, whole shares within the limits.
 
-use super::cents::whole_cents;
 use super::envelope::{Answer, Class, Line, Prices, Problem};
+use super::forecast::Forecast;
 use super::pool::Pool;
-use super::solve::{Effort, solve};
+use super::solve::{Effort, said, solve};
 
 const EFFORT: Effort = Effort { evaluations_max: 1_000, gap_enough: 1e-6 };
 
@@ -28,7 +28,7 @@ fn market(count: i64, desks: &[(f64, f64)]) -> Problem {
 fn enough_capacity_costs_nothing() {
     let problem = market(100, &[(0.9, 100.0), (0.5, 100.0)]);
     let solved = solve(&problem, &[50.0, 50.0], EFFORT);
-    assert_eq!(whole_cents(&problem, &solved.bids), [0, 0]);
+    assert_eq!(said(&problem, &solved.bids), [0, 0]);
 }
 
 #[test]
@@ -90,4 +90,70 @@ fn remainders_are_carried_so_that_nobody_is_always_last() {
         }
     }
     assert_eq!(dealt, [3, 3, 3]);
+}
+
+const HOUR: i64 = 3_600_000_000;
+
+/// A day of a case an hour, twice as many from noon on.
+fn a_day(forecast: &mut Forecast, day: i64, times: i64) {
+    forecast.pass(day * 24 * HOUR);
+    for hour in 0..24 {
+        let at = (day * 24 + hour) * HOUR + HOUR / 2;
+        let count = times * if hour < 12 { 100 } else { 200 };
+        forecast.arrive(at, "kind", [(7, (count, count * 700))].into_iter());
+        forecast.pass(at);
+    }
+}
+
+#[test]
+fn nothing_is_expected_before_a_whole_day_is_known() {
+    let mut forecast = Forecast::new(1_440);
+    a_day(&mut forecast, 0, 1);
+    assert_eq!(forecast.outlook(23 * HOUR), None);
+    forecast.pass(24 * HOUR);
+    assert!(forecast.outlook(24 * HOUR).is_some());
+    // A log that begins late in a day has not seen what a day is like.
+    let mut forecast = Forecast::new(1_440);
+    forecast.pass(20 * HOUR);
+    forecast.arrive(21 * HOUR, "kind", [(7, (100, 70_000))].into_iter());
+    forecast.pass(24 * HOUR);
+    assert_eq!(forecast.outlook(25 * HOUR), None);
+}
+
+#[test]
+fn the_rest_of_a_day_is_that_of_the_day_before() {
+    let mut forecast = Forecast::new(1_440);
+    a_day(&mut forecast, 0, 1);
+    forecast.pass(24 * HOUR);
+    let outlook = forecast.outlook(24 * HOUR).unwrap();
+    assert_eq!((outlook.arrived, outlook.expected, outlook.rest), (0, 0, 3_600));
+    let (count, sum) = outlook.kinds["kind"][&7];
+    assert_eq!((count, sum), (3_600_000, 3_600_000 * 700));
+    // At noon a third has come, and two thirds are to come.
+    a_day(&mut forecast, 1, 1);
+    let noon = forecast.outlook(36 * HOUR).unwrap();
+    assert_eq!(noon.expected, 1_200);
+    // Whatever came after it is known here already: as if the day were far ahead of its time.
+    assert!(noon.rest > 2_400, "{noon:?}");
+}
+
+#[test]
+fn a_day_that_brings_more_makes_more_expected_but_never_beyond_all_measure() {
+    let mut forecast = Forecast::new(1_440);
+    a_day(&mut forecast, 0, 1);
+    forecast.pass(24 * HOUR);
+    forecast.arrive(36 * HOUR, "kind", [(7, (2_400, 2_400 * 700))].into_iter());
+    let outlook = forecast.outlook(36 * HOUR).unwrap();
+    assert!((4_400..=4_800).contains(&outlook.rest), "{outlook:?}");
+    forecast.arrive(36 * HOUR, "kind", [(7, (1_000_000, 0))].into_iter());
+    assert_eq!(forecast.outlook(36 * HOUR).unwrap().rest, 4 * 2_400);
+}
+
+#[test]
+fn older_days_count_half_with_each_new_one() {
+    let mut forecast = Forecast::new(1_440);
+    a_day(&mut forecast, 0, 1);
+    a_day(&mut forecast, 1, 3);
+    forecast.pass(48 * HOUR);
+    assert_eq!(forecast.outlook(48 * HOUR).unwrap().rest, 2 * 3_600);
 }

@@ -1,25 +1,33 @@
-//! Statements: lender × agency × day, summed over all shards.
+//! Statements: lender × agency × day, summed over all shards; and what is remitted on them.
 //!
 //! Every change that settle says is added to its line, and the line as it now stands is said; of
 //! the rows of one line the newest counts. A day closes when every shard has passed the day tick
 //! `close_after_days` later. What it holds then is said once more, closed, and never changes
-//! again; settle has by then turned corrections to the first open day.
+//! again; settle has by then turned corrections to the first open day. A line whose movements all
+//! went back stays, and counts the corrections that made it zero.
+//!
+//! Beside what was collected a line says what the agency holds of it and what it owes: all of it,
+//! or what is left after commission, as the contract of each movement has it. Remittances lower
+//! that; they are booked here, because they concern no loan.
 
+mod lines;
+pub mod reconcile;
+mod remittances;
+mod says;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, BooleanBuilder, Date32Array, Date32Builder, Decimal128Array,
-    Decimal128Builder, Int32Array, Int64Array, Int64Builder, StringArray, StringBuilder,
-    TimestampMicrosecondArray, UInt32Array, UInt64Array,
+    Array, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array,
 };
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
 
+use self::lines::{COMMISSION, DUE, HELD, INVOICED, Lines, MONEY, VAT};
+use self::remittances::Remittances;
+use self::says::{At, Says};
 use crate::account::letters::{column, text};
-use crate::account::says::{Place, batch, money, texts};
 use crate::account::{day_of, loaded, table};
 use crate::memory::Keys;
 use crate::rules::Rules;
@@ -28,125 +36,94 @@ use crate::{LoadError, Operator, Verb, facts};
 /// The entry of [`crate::ALL`].
 pub const CLOSE: Verb = Verb {
     name: "close",
-    about: "Adds up what every shard settled into statements by lender, agency and day, and \
-            closes a day once every shard has passed it.",
+    about: "Adds up what every shard settled into statements by lender, agency and day, closes a \
+            day once every shard has passed it, and books what agencies remit.",
     takes: facts::lines,
-    says: &[crate::Says { name: "statements", schema: facts::statements }],
+    says: &[
+        crate::Says { name: "statements", schema: facts::statements },
+        crate::Says { name: "remitted", schema: facts::remitted },
+        crate::Says { name: "ledger", schema: facts::ledger },
+        crate::Says { name: "days", schema: facts::days },
+    ],
     open: |rules, _shard| Box::new(Close::new(rules)),
 };
 
-/// collected, penalty, fee, interest, principal, over, commission.
-type Sums = [i128; 7];
-const MONEY: [&str; 7] =
-    ["collected", "penalty", "fee", "interest", "principal", "over", "commission"];
-const COLLECTED: usize = 0;
-const COMMISSION: usize = 6;
-/// Parts of a line's key: lender, agency and currency hold no such character.
-const SEPARATOR: char = '\u{1f}';
-
-/// A statement line.
-#[derive(Clone, Copy, Default)]
-struct Line {
-    day: i32,
-    count: i64,
-    sums: Sums,
-    closed: bool,
-}
-
-/// Every statement line there is.
+/// Every statement line, and how far time has come.
 pub struct Close {
     close_after_days: i32,
-    keys: Keys,
-    lines: Vec<Line>,
-    /// Rows of the lines that are still open.
-    open: Vec<u32>,
+    lines: Lines,
+    remittances: Remittances,
     /// The newest day tick that each shard has passed.
     passed: Vec<Option<i32>>,
-    schema: SchemaRef,
-    key: String,
+    /// The newest day that was said.
+    said: Option<i32>,
 }
 
 impl Close {
     pub fn new(rules: &Rules) -> Self {
         Close {
             close_after_days: rules.close_after_days,
-            keys: Keys::default(),
-            lines: Vec::new(),
-            open: Vec::new(),
+            lines: Lines::default(),
+            remittances: Remittances::default(),
             passed: vec![None; rules.shards as usize],
-            schema: facts::statements(),
-            key: String::new(),
+            said: None,
         }
+    }
+
+    /// The newest day that all shards have passed.
+    fn day(&self) -> Option<i32> {
+        self.passed.iter().copied().min().flatten()
     }
 
     /// The last closed day: all shards have passed the tick that closes it.
     fn closed_through(&self) -> Option<i32> {
-        let slowest = self.passed.iter().copied().min().flatten()?;
-        Some(slowest.saturating_sub(self.close_after_days))
+        Some(self.day()?.saturating_sub(self.close_after_days))
     }
 
-    fn add(&mut self, rows: &Rows<'_>, i: usize, says: &mut Statements) {
-        let mut day = rows.day.value(i);
-        if let Some(closed) = self.closed_through() {
-            // Settle turns late money to an open day; a closed one must not change in any case.
-            day = day.max(closed.saturating_add(1));
-        }
+    /// The day that something of a day falls on: its own, or the first open one.
+    fn open_day(&self, day: i32) -> i32 {
+        self.closed_through().map_or(day, |closed| day.max(closed.saturating_add(1)))
+    }
+
+    fn add(&mut self, rows: &Rows<'_>, i: usize, says: &mut Says) {
+        // Settle turns late money to an open day; a closed one must not change in any case.
+        let day = self.open_day(rows.day.value(i));
         let name = |column| text(column, i).unwrap_or_default();
-        self.key.clear();
-        self.key.push_str(name(rows.lender_id));
-        self.key.push(SEPARATOR);
-        self.key.push_str(name(rows.agency_id));
-        self.key.push(SEPARATOR);
-        self.key.push_str(name(rows.currency));
-        self.key.push(SEPARATOR);
-        day.to_be_bytes().iter().for_each(|byte| self.key.push(char::from(*byte)));
-        let (row, new) = self.keys.row(&self.key);
-        if new {
-            self.lines.push(Line { day, ..Line::default() });
-            self.open.push(row);
+        let names = [name(rows.lender_id), name(rows.agency_id), name(rows.currency)];
+        let row = self.lines.row(names, day);
+        let line = self.lines.line(row);
+        let count = if rows.count.is_valid(i) { rows.count.value(i) } else { 0 };
+        line.count += count;
+        line.corrections += i64::from(count != 1);
+        for (sum, change) in line.sums.iter_mut().zip(rows.change(i)) {
+            *sum += change;
         }
-        let line = &mut self.lines[row as usize];
-        line.count += if rows.count.is_valid(i) { rows.count.value(i) } else { 0 };
-        for (sum, column) in line.sums.iter_mut().zip(rows.money) {
-            *sum += if column.is_valid(i) { column.value(i) } else { 0 };
-        }
-        says.push(rows, i, self.keys.key(row), line);
+        says.statements.push(rows.at(i), self.lines.view(row));
     }
 
     /// Says every line of the days that are complete now, closed.
-    fn close(&mut self, rows: &Rows<'_>, i: usize, says: &mut Statements) {
-        let Some(closed) = self.closed_through() else { return };
-        let (keys, lines) = (&self.keys, &mut self.lines);
-        self.open.retain(|row| {
-            let line = &mut lines[*row as usize];
-            if line.day > closed {
-                return true;
-            }
-            line.closed = true;
-            says.push(rows, i, keys.key(*row), line);
-            false
-        });
-    }
-}
-
-impl Operator for Close {
-    fn step(&mut self, facts: &RecordBatch) -> Vec<RecordBatch> {
-        let rows = Rows::of(facts);
-        let mut says = Statements::new(facts.num_rows());
-        for i in 0..facts.num_rows() {
-            if rows.day.is_valid(i) {
-                self.add(&rows, i, &mut says);
-            } else if text(rows.kind, i) == Some("ticked") {
-                self.close(&rows, i, &mut says);
-            }
-        }
-        vec![batch(&self.schema, says.finish())]
-    }
-
-    fn hear(&mut self, name: &str, rows: &RecordBatch) {
-        if name != "ticked" {
+    fn close(&mut self, at: At, says: &mut Says) {
+        let (Some(day), Some(closed)) = (self.day(), self.closed_through()) else { return };
+        if self.said == Some(day) {
             return;
         }
+        self.said = Some(day);
+        for row in self.lines.close(closed) {
+            says.statements.push(at, self.lines.view(row));
+        }
+        says.days.push(at, day, closed);
+    }
+
+    /// Books the remittances that were just heard.
+    fn remit(&mut self, at: At, says: &mut Says) {
+        for remittance in self.remittances.take() {
+            let booked_on = self.open_day(remittance.received_on);
+            says.remitted.push(at, &remittance, booked_on);
+            says.ledger.post(at, &remittance, booked_on);
+        }
+    }
+
+    fn pass(&mut self, rows: &RecordBatch) {
         let shards = rows.column_by_name("shard");
         let kinds = rows.column_by_name("kind");
         let instants = rows.column_by_name("at");
@@ -167,24 +144,57 @@ impl Operator for Close {
         }
     }
 
-    fn save(&self) -> Vec<RecordBatch> {
-        let lines = &self.lines;
-        let mut columns: Vec<(&str, ArrayRef)> = vec![
-            ("line", Arc::new(self.keys.save())),
-            ("day", Arc::new(Date32Array::from_iter_values(lines.iter().map(|line| line.day)))),
-            ("count", Arc::new(Int64Array::from_iter_values(lines.iter().map(|line| line.count)))),
-            (
-                "closed",
-                Arc::new(BooleanArray::from_iter(lines.iter().map(|line| Some(line.closed)))),
-            ),
-        ];
-        for (part, name) in MONEY.into_iter().enumerate() {
-            let sums = lines.iter().map(|line| line.sums[part]);
-            let sums = Decimal128Array::from_iter_values(sums).with_data_type(facts::MONEY);
-            columns.push((name, Arc::new(sums)));
+    fn wake(&mut self, tables: &[RecordBatch]) -> Result<(), String> {
+        let [lines, passed, remittances, said] = tables else {
+            return Err(format!("{} tables instead of 4", tables.len()));
+        };
+        self.lines = Lines::load(lines)?;
+        let passed: &Int32Array = loaded(passed, "passed")?;
+        if passed.len() != self.passed.len() {
+            let (had, has) = (passed.len(), self.passed.len());
+            return Err(format!("ticks of {had} shards where there are {has}"));
         }
+        self.passed = passed.iter().collect();
+        self.remittances.known = Keys::load(loaded::<StringArray>(remittances, "remittance_id")?);
+        let said: &Int32Array = loaded(said, "day")?;
+        self.said = said.iter().next().flatten();
+        Ok(())
+    }
+}
+
+impl Operator for Close {
+    fn step(&mut self, facts: &RecordBatch) -> Vec<RecordBatch> {
+        let rows = Rows::of(facts);
+        let mut says = Says::new(facts.num_rows());
+        for i in 0..facts.num_rows() {
+            if rows.day.is_valid(i) {
+                self.add(&rows, i, &mut says);
+            } else {
+                // A fact that everybody hears: a day may be complete by it, money may have come.
+                self.close(rows.at(i), &mut says);
+                self.remit(rows.at(i), &mut says);
+            }
+        }
+        says.finish()
+    }
+
+    fn hear(&mut self, name: &str, rows: &RecordBatch) {
+        match name {
+            "ticked" => self.pass(rows),
+            "remittances" => self.remittances.hear(rows),
+            _ => {}
+        }
+    }
+
+    fn save(&self) -> Vec<RecordBatch> {
         let passed = Int32Array::from(self.passed.clone());
-        vec![table(columns), table(vec![("passed", Arc::new(passed))])]
+        let said = Int32Array::from(vec![self.said]);
+        vec![
+            self.lines.save(),
+            table(vec![("passed", Arc::new(passed))]),
+            table(vec![("remittance_id", Arc::new(self.remittances.known.save()))]),
+            table(vec![("day", Arc::new(said))]),
+        ]
     }
 
     fn load(&mut self, tables: Vec<RecordBatch>) -> Result<(), LoadError> {
@@ -192,43 +202,7 @@ impl Operator for Close {
     }
 
     fn size(&self) -> usize {
-        self.keys.size() + size_of::<Line>() * self.lines.capacity() + 4 * self.open.capacity()
-    }
-}
-
-impl Close {
-    fn wake(&mut self, tables: &[RecordBatch]) -> Result<(), String> {
-        let [lines, passed] = tables else {
-            return Err(format!("{} tables instead of 2", tables.len()));
-        };
-        self.keys = Keys::load(loaded::<StringArray>(lines, "line")?);
-        if self.keys.len() != lines.num_rows() {
-            return Err("two rows have the same line".to_owned());
-        }
-        let day: &Date32Array = loaded(lines, "day")?;
-        let count: &Int64Array = loaded(lines, "count")?;
-        let closed: &BooleanArray = loaded(lines, "closed")?;
-        let mut sums = Vec::with_capacity(MONEY.len());
-        for name in MONEY {
-            sums.push(loaded::<Decimal128Array>(lines, name)?);
-        }
-        self.lines = (0..lines.num_rows())
-            .map(|i| Line {
-                day: day.value(i),
-                count: count.value(i),
-                sums: std::array::from_fn(|part| sums[part].value(i)),
-                closed: closed.value(i),
-            })
-            .collect();
-        self.open =
-            (0..self.lines.len() as u32).filter(|row| !self.lines[*row as usize].closed).collect();
-        let passed: &Int32Array = loaded(passed, "passed")?;
-        if passed.len() != self.passed.len() {
-            let (had, has) = (passed.len(), self.passed.len());
-            return Err(format!("ticks of {had} shards where there are {has}"));
-        }
-        self.passed = passed.iter().collect();
-        Ok(())
+        self.lines.size() + self.remittances.known.size()
     }
 }
 
@@ -237,13 +211,16 @@ struct Rows<'a> {
     shard: &'a UInt32Array,
     seq: &'a UInt64Array,
     row: &'a UInt32Array,
-    kind: &'a StringArray,
     lender_id: &'a StringArray,
     agency_id: &'a StringArray,
     day: &'a Date32Array,
     currency: &'a StringArray,
     count: &'a Int64Array,
-    money: [&'a Decimal128Array; 7],
+    /// collected to commission.
+    money: [&'a Decimal128Array; VAT],
+    vat: &'a Decimal128Array,
+    held: &'a Decimal128Array,
+    gross: &'a BooleanArray,
 }
 
 impl<'a> Rows<'a> {
@@ -252,72 +229,38 @@ impl<'a> Rows<'a> {
             shard: column(batch, "shard"),
             seq: column(batch, "seq"),
             row: column(batch, "row"),
-            kind: column(batch, "kind"),
             lender_id: column(batch, "lender_id"),
             agency_id: column(batch, "agency_id"),
             day: column(batch, "day"),
             currency: column(batch, "currency"),
             count: column(batch, "count"),
-            money: MONEY.map(|name| column(batch, name)),
-        }
-    }
-}
-
-/// The answer of one step while it grows.
-struct Statements {
-    place: Place,
-    lender_id: StringBuilder,
-    agency_id: StringBuilder,
-    day: Date32Builder,
-    currency: StringBuilder,
-    count: Int64Builder,
-    money: [Decimal128Builder; 7],
-    remittance: Decimal128Builder,
-    closed: BooleanBuilder,
-}
-
-impl Statements {
-    fn new(rows: usize) -> Self {
-        Statements {
-            place: Place::new(rows),
-            lender_id: texts(rows, 8),
-            agency_id: texts(rows, 8),
-            day: Date32Builder::with_capacity(rows),
-            currency: texts(rows, 3),
-            count: Int64Builder::with_capacity(rows),
-            money: std::array::from_fn(|_| money(rows)),
-            remittance: money(rows),
-            closed: BooleanBuilder::with_capacity(rows),
+            money: std::array::from_fn(|part| column(batch, MONEY[part])),
+            vat: column(batch, "vat"),
+            held: column(batch, "held"),
+            gross: column(batch, "gross"),
         }
     }
 
-    /// A line as it now stands, because of a row.
-    fn push(&mut self, rows: &Rows<'_>, i: usize, key: &str, line: &Line) {
-        self.place.push(rows.shard.value(i), rows.seq.value(i), rows.row.value(i));
-        let mut names = key.split(SEPARATOR);
-        self.lender_id.append_value(names.next().unwrap_or_default());
-        self.agency_id.append_value(names.next().unwrap_or_default());
-        let currency = names.next().filter(|currency| !currency.is_empty());
-        self.currency.append_option(currency);
-        self.day.append_value(line.day);
-        self.count.append_value(line.count);
-        for (column, sum) in self.money.iter_mut().zip(line.sums) {
-            column.append_value(sum);
-        }
-        self.remittance.append_value(line.sums[COLLECTED] - line.sums[COMMISSION]);
-        self.closed.append_value(line.closed);
+    fn at(&self, i: usize) -> At {
+        (self.shard.value(i), self.seq.value(i), self.row.value(i))
     }
 
-    fn finish(mut self) -> Vec<ArrayRef> {
-        let mut columns = self.place.finish();
-        columns.push(Arc::new(self.lender_id.finish()));
-        columns.push(Arc::new(self.agency_id.finish()));
-        columns.push(Arc::new(self.day.finish()));
-        columns.push(Arc::new(self.currency.finish()));
-        columns.push(Arc::new(self.count.finish()));
-        columns.extend(self.money.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.push(Arc::new(self.remittance.finish()));
-        columns.push(Arc::new(self.closed.finish()));
-        columns
+    /// By how much each sum of a line changes.
+    fn change(&self, i: usize) -> lines::Sums {
+        let cents = |column: &Decimal128Array| if column.is_valid(i) { column.value(i) } else { 0 };
+        let mut sums = [0; MONEY.len()];
+        for (sum, column) in sums.iter_mut().zip(self.money) {
+            *sum = cents(column);
+        }
+        sums[VAT] = cents(self.vat);
+        sums[HELD] = cents(self.held);
+        let fee = sums[COMMISSION] + sums[VAT];
+        if self.gross.is_valid(i) && self.gross.value(i) {
+            sums[DUE] = sums[HELD];
+            sums[INVOICED] = fee;
+        } else {
+            sums[DUE] = sums[HELD] - fee;
+        }
+        sums
     }
 }

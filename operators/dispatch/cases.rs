@@ -5,6 +5,7 @@
 
 use hashbrown::HashTable;
 
+use super::amounts::{Amounts, grow};
 use crate::memory::{Keys, hash_bytes};
 use crate::rules::LoanKey;
 
@@ -28,10 +29,15 @@ pub enum Status {
     Paid,
     Recalled,
     Expired,
+    Settled,
+    Refinanced,
+    Withdrawn,
+    Sold,
+    WrittenOff,
 }
 
 impl Status {
-    const EVERY: [Status; 7] = [
+    const EVERY: [Status; 12] = [
         Status::New,
         Status::Unpriced,
         Status::Waiting,
@@ -39,6 +45,11 @@ impl Status {
         Status::Paid,
         Status::Recalled,
         Status::Expired,
+        Status::Settled,
+        Status::Refinanced,
+        Status::Withdrawn,
+        Status::Sold,
+        Status::WrittenOff,
     ];
 
     /// As the relation `placements` writes it.
@@ -50,6 +61,11 @@ impl Status {
             Status::Paid => "paid",
             Status::Recalled => "recalled",
             Status::Expired => "expired",
+            Status::Settled => "settled",
+            Status::Refinanced => "refinanced",
+            Status::Withdrawn => "withdrawn",
+            Status::Sold => "sold",
+            Status::WrittenOff => "written_off",
         }
     }
 }
@@ -61,16 +77,16 @@ pub struct Loans {
     pub case: Vec<u32>,
     pub next: Vec<u32>,
     pub segment: Vec<u32>,
-    pub price: Vec<i64>,
-    pub balance: Vec<i64>,
+    pub price: Amounts,
+    pub balance: Amounts,
     pub days: Vec<i16>,
     /// The price that the last placement was decided at.
-    pub decided: Vec<i64>,
+    pub decided: Amounts,
     /// When the last placement was decided; [`NEVER`] if nobody knows.
     pub placed_at: Vec<i64>,
     /// The terms of the last placement, by number; 0: never placed.
     pub terms: Vec<u32>,
-    /// Placements so far, and the status in the low three bits.
+    /// Placements so far, and the status in the low four bits.
     pub turn: Vec<u32>,
 }
 
@@ -79,16 +95,20 @@ impl Loans {
     pub fn row(&mut self, key: &str) -> (u32, bool) {
         let (row, fresh) = self.keys.row(key);
         if fresh {
-            self.case.push(NONE);
-            self.next.push(NONE);
-            self.segment.push(NONE);
+            let Loans { case, next, segment, terms, turn, .. } = self;
+            for (column, first) in
+                [(case, NONE), (next, NONE), (segment, NONE), (terms, 0), (turn, 0)]
+            {
+                grow(column);
+                column.push(first);
+            }
             self.price.push(UNPRICED);
             self.balance.push(0);
-            self.days.push(0);
             self.decided.push(0);
+            grow(&mut self.days);
+            self.days.push(0);
+            grow(&mut self.placed_at);
             self.placed_at.push(NEVER);
-            self.terms.push(0);
-            self.turn.push(0);
         }
         (row, fresh)
     }
@@ -103,25 +123,26 @@ impl Loans {
     }
 
     pub fn status(&self, loan: u32) -> Status {
-        Status::EVERY[(self.turn[loan as usize] & 7).min(6) as usize]
+        Status::EVERY[(self.turn[loan as usize] & 15).min(11) as usize]
     }
 
     pub fn set_status(&mut self, loan: u32, status: Status) {
         let turn = &mut self.turn[loan as usize];
-        *turn = (*turn & !7) | status as u32;
+        *turn = (*turn & !15) | status as u32;
     }
 
     /// How often the loan was placed.
     pub fn placement(&self, loan: u32) -> u32 {
-        self.turn[loan as usize] >> 3
+        self.turn[loan as usize] >> 4
     }
 
     pub fn count_placement(&mut self, loan: u32) {
-        self.turn[loan as usize] = self.turn[loan as usize].saturating_add(8);
+        self.turn[loan as usize] = self.turn[loan as usize].saturating_add(16);
     }
 
     pub fn size(&self) -> usize {
-        self.keys.size() + self.case.len() * (4 * 5 + 8 * 4 + 2)
+        let amounts = self.price.size() + self.balance.size() + self.decided.size();
+        self.keys.size() + amounts + self.case.len() * (4 * 5 + 8 + 2)
     }
 }
 
@@ -132,12 +153,14 @@ pub struct Cases {
     hash: Vec<u64>,
     pub head: Vec<u32>,
     pub desk: Vec<u16>,
-    /// Bit 0: stands in the line of waiting cases. Bit 1: a recall is pending.
+    /// Bit 0: stands in the line of waiting cases. Bit 1: a recall is pending. Bit 2: some desks
+    /// are closed to it.
     pub flags: Vec<u8>,
 }
 
 pub const IN_LINE: u8 = 1;
 pub const RECALLING: u8 = 2;
+pub const MARKED: u8 = 4;
 
 impl Cases {
     /// The hash that names a case. Of 64 bits: two borrowers of one shard and one lender would
@@ -150,14 +173,18 @@ impl Cases {
         self.rows.find(name, |row| self.hash[*row as usize] == name).copied()
     }
 
-    /// A new case; with a name it can be found again.
-    pub fn add(&mut self, name: Option<u64>) -> u32 {
+    /// A new case; whether it can be found by its name.
+    pub fn add(&mut self, name: u64, found: bool) -> u32 {
         let row = self.head.len() as u32;
-        if let Some(name) = name {
-            self.hash.push(name);
+        grow(&mut self.hash);
+        self.hash.push(name);
+        if found {
             let hash = &self.hash;
             self.rows.insert_unique(name, row, |row| hash[*row as usize]);
         }
+        grow(&mut self.head);
+        grow(&mut self.desk);
+        grow(&mut self.flags);
         self.head.push(NONE);
         self.desk.push(NO_DESK);
         self.flags.push(0);
@@ -168,9 +195,13 @@ impl Cases {
         self.head.len()
     }
 
-    /// Names in order of rows; empty where a case is a loan.
+    /// Names in order of rows.
     pub fn names(&self) -> &[u64] {
         &self.hash
+    }
+
+    pub fn hash_of(&self, case: u32) -> u64 {
+        self.hash[case as usize]
     }
 
     pub fn size(&self) -> usize {

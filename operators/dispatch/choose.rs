@@ -3,8 +3,9 @@
 //! Values are exact: cents times 10^12, in 128 bits. Nothing here changes memory but caches.
 
 use super::Dispatch;
-use super::cases::{NONE, UNPRICED};
-use super::market::{Market, Offer, SCALE};
+use super::cases::{NO_DESK, NONE, Status, UNPRICED};
+use super::market::{BID, Market, Offer, SCALE};
+use super::says::Place;
 use super::shares::Room;
 
 /// A desk that may take a case: what the case is worth there, and what is left of that once the
@@ -26,6 +27,15 @@ pub struct Choice {
     pub full: Vec<u16>,
 }
 
+impl Choice {
+    /// That desk, all better ones being full.
+    pub fn of(ranked: &[Candidate], desk: u16) -> Self {
+        let taken = ranked.iter().position(|candidate| candidate.desk == desk);
+        let better = &ranked[..taken.unwrap_or(0)];
+        Choice { taken, full: better.iter().map(|candidate| candidate.desk).collect() }
+    }
+}
+
 impl Dispatch {
     /// The desks that may take all open priced loans of a case, best first. A desk whose bid
     /// price exceeds the value stands in the list, below zero: it may become affordable.
@@ -36,7 +46,7 @@ impl Dispatch {
         while loan != NONE {
             let row = loan as usize;
             if self.open(loan) {
-                let price = i128::from(self.loans.price[row]);
+                let price = i128::from(self.loans.price.get(loan));
                 let segment = self.loans.segment[row];
                 let offers = self.terms.find(&self.market, &self.segments, segment, day);
                 let worth =
@@ -55,12 +65,12 @@ impl Dispatch {
             }
             loan = self.loans.next[row];
         }
-        self.exclude(case, &mut list);
+        self.exclude(case, day, &mut list);
         let value_min = cost(i128::from(self.rules.value_min));
         list.retain(|candidate| candidate.value > value_min);
         for candidate in &mut list {
             let bid = self.desks[usize::from(candidate.desk)].bid;
-            candidate.net = candidate.value - cost(i128::from(bid));
+            candidate.net = candidate.value - paid(bid);
         }
         let rank = &self.market.rank;
         list.sort_by(|a, b| {
@@ -71,15 +81,40 @@ impl Dispatch {
 
     /// Whether a loan takes part in its case: something is owed, and it has a price.
     pub fn open(&self, loan: u32) -> bool {
-        let row = loan as usize;
-        self.loans.balance[row] > 0 && self.loans.price[row] != UNPRICED
+        self.loans.balance.get(loan) > 0 && self.loans.price.get(loan) != UNPRICED
     }
 
-    /// Takes out desks that this case may not go to: where it was before, the same group, and
-    /// desks of another tier.
-    fn exclude(&self, case: u32, list: &mut Vec<Candidate>) {
+    /// Takes out desks that this case may not go to: where it was before, the same group, desks of
+    /// another tier, and those that a rule forbids.
+    fn exclude(&self, case: u32, day: i32, list: &mut Vec<Candidate>) {
         let marks = self.marks.get(&case).map_or(&[][..], |marks| marks.as_slice());
-        list.retain(|candidate| admits(&self.market, marks, candidate.desk));
+        list.retain(|candidate| {
+            admits(&self.market, marks, candidate.desk)
+                && !self.is_excluded(case, candidate.desk, day)
+        });
+    }
+
+    /// Why a loan waits, in words.
+    pub fn reason(&mut self, loan: u32, day: i32) -> &'static str {
+        let case = self.loans.case[loan as usize];
+        if self.loans.status(loan) == Status::Unpriced {
+            return "it has no price";
+        }
+        if self.cases.desk[case as usize] != NO_DESK {
+            return "its case is at a desk that may not take it";
+        }
+        match self.candidates(case, day).first() {
+            None => "nobody may take it, or it is worth too little",
+            Some(best) if best.net < 0 => "places cost more than it is worth",
+            Some(_) => "no place is free yet where it is worth most",
+        }
+    }
+
+    /// Whether a case may not go back to a desk: it was recalled from there or from another of
+    /// its group, or a rule forbids it.
+    pub fn is_closed(&self, place: Place, case: u32, desk: u16) -> bool {
+        let marks = self.marks.get(&case).map_or(&[][..], |marks| marks.as_slice());
+        has_left(&self.market, marks, desk) || self.is_excluded(case, desk, self.day(place))
     }
 
     /// The first candidate with room. A better one that will have some later holds the case.
@@ -146,7 +181,7 @@ impl Dispatch {
                 let segment = self.loans.segment[row];
                 let offers = self.terms.find(&self.market, &self.segments, segment, day);
                 let offer = offers.iter().find(|offer| offer.desk == desk)?;
-                let price = i128::from(self.loans.price[row]);
+                let price = i128::from(self.loans.price.get(loan));
                 sum += price * i128::from(offer.slope) - cost(i128::from(offer.cost));
             }
             loan = self.loans.next[row];
@@ -160,7 +195,7 @@ impl Dispatch {
         let segment = self.loans.segment[row];
         let bucket = usize::from(*self.segments.bucket.get(segment as usize)?);
         let offer = self.market.terms(desk, self.segments.lender(segment), bucket, day)?;
-        let price = i128::from(self.loans.price[row]);
+        let price = i128::from(self.loans.price.get(loan));
         Some(price * i128::from(offer.slope) - cost(i128::from(offer.cost)))
     }
 }
@@ -170,6 +205,11 @@ pub fn cost(cents: i128) -> i128 {
     cents * SCALE
 }
 
+/// A bid price at the scale of values.
+pub fn paid(bid: i64) -> i128 {
+    i128::from(bid) * BID
+}
+
 /// Whether a case that has left these desks may go to another one.
 pub fn admits(market: &Market, marks: &[u16], desk: u16) -> bool {
     let offered = &market.desks[usize::from(desk)];
@@ -177,7 +217,13 @@ pub fn admits(market: &Market, marks: &[u16], desk: u16) -> bool {
     if offered.tier != 0 && offered.tier != turn {
         return false;
     }
-    !marks.iter().any(|mark| {
+    !has_left(market, marks, desk)
+}
+
+/// Whether one of these desks is this one, or of its group.
+fn has_left(market: &Market, marks: &[u16], desk: u16) -> bool {
+    let offered = &market.desks[usize::from(desk)];
+    marks.iter().any(|mark| {
         let left = &market.desks[usize::from(*mark)];
         *mark == desk || !left.group.is_empty() && left.group == offered.group
     })

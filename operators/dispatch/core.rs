@@ -4,11 +4,15 @@
 //! look-up among the few prices at which the winner changes. Those prices are whole cents and
 //! exact: ties are already in them. A desk that runs out of places is taken out of a kind's
 //! lines when the kind next meets it; so limits are hard and the work is a few look-ups a case.
+//! A bid price that moves, or a desk that has places again, makes every kind's pieces stale; each
+//! is built again when its next case comes.
 
 /// Nobody.
 pub const NOBODY: u16 = u16::MAX;
 /// Cents to the scale of values.
 const SCALE: i128 = 1_000_000_000_000;
+/// Bid prices are in hundredths of a cent.
+const BIDS_PER_CENT: i64 = 100;
 
 /// A desk's terms in a kind: worth `price × slope − cost`, in cents at 10^12 and cents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,7 @@ pub struct Line {
 /// What there is of a desk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// In hundredths of a cent.
     pub bid: i64,
     /// Cases it may take here and now.
     pub left: i64,
@@ -39,11 +44,15 @@ struct Piece {
 }
 
 /// The lines of every kind, and the desks that still take cases.
+#[derive(Default)]
 pub struct Table {
     lines: Vec<Line>,
     /// By kind: where its lines begin; one more at the end. Pieces have the same places.
     starts: Vec<u32>,
     sizes: Vec<u32>,
+    /// By kind: the version its pieces were built for.
+    built: Vec<u32>,
+    version: u32,
     from: Vec<i64>,
     pieces: Vec<Piece>,
     pub places: Vec<Place>,
@@ -54,29 +63,48 @@ pub struct Table {
 impl Table {
     /// Lines by kind. A desk's number is its rank: of equals, the lowest wins.
     pub fn new(kinds: &[Vec<Line>], places: Vec<Place>, value_min: i64) -> Self {
-        let mut lines = Vec::with_capacity(kinds.iter().map(Vec::len).sum());
-        let mut starts = vec![0];
+        let full = vec![false; places.len()];
+        let mut table =
+            Table { starts: vec![0], version: 1, places, full, value_min, ..Table::default() };
         for kind in kinds {
-            let mut sorted = kind.clone();
-            sorted.sort_by_key(|line| (line.slope, line.desk));
-            lines.extend(sorted);
-            starts.push(lines.len() as u32);
-        }
-        let none = Piece { desk: NOBODY, line: 0, fair: 0, worth: 0 };
-        let mut table = Table {
-            from: vec![0; lines.len()],
-            pieces: vec![none; lines.len()],
-            sizes: vec![0; kinds.len()],
-            full: vec![false; places.len()],
-            lines,
-            starts,
-            places,
-            value_min,
-        };
-        for kind in 0..kinds.len() {
-            table.envelop(kind);
+            table.add(kind);
         }
         table
+    }
+
+    /// One more kind; answers with its number.
+    pub fn add(&mut self, kind: &[Line]) -> usize {
+        let mut sorted = kind.to_vec();
+        sorted.sort_by_key(|line| (line.slope, line.desk));
+        self.lines.extend(sorted);
+        let none = Piece { desk: NOBODY, line: 0, fair: 0, worth: 0 };
+        self.from.resize(self.lines.len(), 0);
+        self.pieces.resize(self.lines.len(), none);
+        self.starts.push(self.lines.len() as u32);
+        self.sizes.push(0);
+        self.built.push(self.version.wrapping_sub(1));
+        self.sizes.len() - 1
+    }
+
+    /// The desk's bid price is another one.
+    pub fn set_bid(&mut self, desk: u16, bid: i64) {
+        let place = &mut self.places[usize::from(desk)];
+        if place.bid != bid {
+            place.bid = bid;
+            self.version = self.version.wrapping_add(1);
+        }
+    }
+
+    /// The desk takes no more cases.
+    pub fn close(&mut self, desk: u16) {
+        self.full[usize::from(desk)] = true;
+    }
+
+    /// The desk takes cases again.
+    pub fn reopen(&mut self, desk: u16) {
+        if std::mem::take(&mut self.full[usize::from(desk)]) {
+            self.version = self.version.wrapping_add(1);
+        }
     }
 
     /// Builds the upper envelope of a kind's lines, without the desks that are full.
@@ -88,14 +116,12 @@ impl Table {
             if self.full[usize::from(line.desk)] {
                 continue;
             }
-            let bid = self.places[usize::from(line.desk)].bid;
-            let level = line.cost.saturating_add(bid);
+            let level = self.level(&line);
             let mut from = i64::MIN;
             let mut beaten = false;
             while size > 0 {
                 let top = self.lines[start + usize::from(self.pieces[start + size - 1].line)];
-                let top_bid = self.places[usize::from(top.desk)].bid;
-                let top_level = top.cost.saturating_add(top_bid);
+                let top_level = self.level(&top);
                 if top.slope == line.slope {
                     // Sorted by desk: of equals the one that stands there is the lowest.
                     if level >= top_level {
@@ -117,12 +143,20 @@ impl Table {
             }
             self.from[start + size] = from;
             let fair = crossing(level, 0, line.slope, true);
-            let worth = crossing(line.cost.saturating_add(self.value_min), 0, line.slope, false);
+            let least = line.cost.saturating_add(self.value_min).saturating_mul(BIDS_PER_CENT);
+            let worth = crossing(least, 0, line.slope, false);
             let number = (at - start) as u16;
             self.pieces[start + size] = Piece { desk: line.desk, line: number, fair, worth };
             size += 1;
         }
         self.sizes[kind] = size as u32;
+        self.built[kind] = self.version;
+    }
+
+    /// Cost and bid price together, in hundredths of a cent.
+    fn level(&self, line: &Line) -> i64 {
+        let bid = self.places[usize::from(line.desk)].bid;
+        line.cost.saturating_mul(BIDS_PER_CENT).saturating_add(bid)
     }
 
     /// Decides cases in order; `desks` receives who takes each, or [`NOBODY`].
@@ -150,14 +184,29 @@ impl Table {
             if place.later {
                 return NOBODY;
             }
-            self.full[usize::from(found)] = true;
-            self.envelop(kind);
+            self.close(found);
         }
     }
 
     /// The best desk that is not full, by value less bid price.
     #[inline]
     pub fn best(&mut self, kind: usize, price: i64) -> u16 {
+        self.find(kind, price).map_or(NOBODY, |piece| piece.desk)
+    }
+
+    /// What the best desk that is not full leaves of a case once its bid price is paid.
+    pub fn surplus(&mut self, kind: usize, price: i64) -> i128 {
+        let Some(piece) = self.find(kind, price) else { return 0 };
+        let line = self.lines[self.starts[kind] as usize + usize::from(piece.line)];
+        i128::from(price) * i128::from(line.slope)
+            - i128::from(self.level(&line)) * (SCALE / i128::from(BIDS_PER_CENT))
+    }
+
+    #[inline]
+    fn find(&mut self, kind: usize, price: i64) -> Option<Piece> {
+        if self.built[kind] != self.version {
+            self.envelop(kind);
+        }
         let start = self.starts[kind] as usize;
         let size = self.sizes[kind] as usize;
         let from = &self.from[start..start + size];
@@ -170,56 +219,62 @@ impl Table {
             after = from.partition_point(|begin| *begin <= price);
         }
         if after == 0 {
-            return NOBODY;
+            return None;
         }
         let piece = &self.pieces[start + after - 1];
         if self.full[usize::from(piece.desk)] {
             self.envelop(kind);
-            return self.best(kind, price);
+            return self.find(kind, price);
         }
         if price >= piece.fair {
             if price >= piece.worth {
-                return piece.desk;
+                return Some(*piece);
             }
             return self.scan(kind, price);
         }
-        NOBODY
+        None
     }
 
     /// Looks at every line: for the rare price at which the best line is worth its bid price but
     /// not worth placing, while another may be both.
     #[cold]
-    fn scan(&self, kind: usize, price: i64) -> u16 {
+    fn scan(&self, kind: usize, price: i64) -> Option<Piece> {
         let (start, end) = (self.starts[kind] as usize, self.starts[kind + 1] as usize);
         let least = i128::from(self.value_min) * SCALE;
-        let mut best = (i128::MIN, NOBODY);
-        for line in &self.lines[start..end] {
+        let mut best: Option<(i128, Piece)> = None;
+        for (number, line) in self.lines[start..end].iter().enumerate() {
             let value = i128::from(price) * i128::from(line.slope) - i128::from(line.cost) * SCALE;
-            let net = value - i128::from(self.places[usize::from(line.desk)].bid) * SCALE;
+            let bid = i128::from(self.places[usize::from(line.desk)].bid);
+            let net = value - bid * (SCALE / i128::from(BIDS_PER_CENT));
             let fits = !self.full[usize::from(line.desk)] && value > least && net >= 0;
-            if fits && (net > best.0 || net == best.0 && line.desk < best.1) {
-                best = (net, line.desk);
+            let beats =
+                |(most, known): (i128, Piece)| net > most || net == most && line.desk < known.desk;
+            if fits && best.is_none_or(beats) {
+                let line_number = number as u16;
+                let piece = Piece { desk: line.desk, line: line_number, fair: price, worth: price };
+                best = Some((net, piece));
             }
         }
-        best.1
+        best.map(|(_, piece)| piece)
     }
 }
 
 /// The least whole price at which a line beats a flatter one: `price × steeper` exceeds what it
-/// costs more, or equals it where it `wins` ties.
-fn crossing(level: i64, other: i64, steeper: i64, wins: bool) -> i64 {
+/// costs more (in hundredths of a cent), or equals it where it `wins` ties.
+pub fn crossing(level: i64, other: i64, steeper: i64, wins: bool) -> i64 {
     if steeper <= 0 {
         // As flat as nothing: it always wins, or it never does.
         let ahead = other > level || wins && other == level;
         return if ahead { i64::MIN } else { i64::MAX };
     }
     let more = level.saturating_sub(other);
-    if more.unsigned_abs() < 9_000_000 {
-        let more = more * SCALE as i64;
+    const SCALE_BIDS: i64 = SCALE as i64 / BIDS_PER_CENT;
+    if more.unsigned_abs() < 900_000_000 {
+        let more = more * SCALE_BIDS;
         let down = more.div_euclid(steeper);
         return down + i64::from(!wins || more.rem_euclid(steeper) != 0);
     }
-    let (more, steeper) = (i128::from(more) * SCALE, i128::from(steeper));
+    let (more, steeper) = (i128::from(more) * i128::from(SCALE_BIDS), i128::from(steeper));
     let down = more.div_euclid(steeper);
     let price = down + i128::from(!wins || more.rem_euclid(steeper) != 0);
     price.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64

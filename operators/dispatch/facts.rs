@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType::{Boolean, Int32, Int64, UInt32, UInt64, Utf8};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use crate::facts::{MONEY, instant};
+use crate::facts::{BID, MONEY, instant};
 
 /// Sums of value, exact: cents times 10^12.
 pub const VALUE: DataType = DataType::Decimal128(38, 14);
@@ -36,6 +36,7 @@ fn schema(columns: Vec<(&str, DataType)>) -> SchemaRef {
 ///
 /// Kinds: `segment`, the waiting cases of one kind of case, as sorted bins of prices with counts
 /// and exact sums, replacing what this shard said of that kind before (no bins: none are left);
+/// `arrived`, in the same form, those that came to the market since the last round;
 /// `desk` and `contract`, what is handed back and what is kept; `window`, what was reached and
 /// what could have been under the bid prices of `round` (the newest row of a round counts).
 pub fn demand() -> SchemaRef {
@@ -68,6 +69,10 @@ pub fn demand() -> SchemaRef {
         ("spilled", Int64),
         ("value", VALUE),
         ("bound", VALUE),
+        // cases that left the desk since the last round
+        ("freed", Int64),
+        // waiting cases that nobody may take, or that are worth too little to anybody
+        ("nowhere", Int64),
     ])
 }
 
@@ -87,7 +92,7 @@ pub fn quotas() -> SchemaRef {
         // what clear knew the limit to be; null: none
         ("capacity", Int64),
         ("amount_max", MONEY),
-        ("bid_price", MONEY),
+        ("bid_price", BID),
         // by shard: what is added to its share
         ("shares", numbers()),
         // by shard: what is added to its share of the outstanding amount, in cents
@@ -119,8 +124,21 @@ pub fn rounds() -> SchemaRef {
         // what the solver expected of its sketches, and the evaluations it took
         ("expected_gap", GAP),
         ("evaluations", Int64),
-        // why the solver could not do its best, if so
+        // where the round fell back on less than its best, and why
         ("note", Utf8),
+        // places at desks with a limit, and how many of them are taken
+        ("places", Int64),
+        ("taken", Int64),
+        // cases that came in the running stretch, that were expected by now, and still are
+        ("arrived", Int64),
+        ("expected", Int64),
+        ("forecast", Int64),
+        // the part of the bound that is the price of places kept for later
+        ("held_back", VALUE),
+        // of the shares that were dealt, the part that was taken
+        ("share_use", GAP),
+        // waiting cases that nobody may take, or that are worth too little to anybody
+        ("nowhere", Int64),
     ])
 }
 

@@ -13,6 +13,8 @@ use crate::facts::BUCKETS;
 
 /// The scale of yields: performance in millionths times what commission leaves, in millionths.
 pub const SCALE: i128 = 1_000_000_000_000;
+/// What a bid price of one, a hundredth of a cent, is at the scale of values.
+pub const BID: i128 = SCALE / 100;
 const ONE: i64 = 1_000_000;
 
 /// Somebody who can work cases.

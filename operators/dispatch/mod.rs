@@ -14,14 +14,19 @@
 //! another desk wins by more than the switching margin. There is no clock and no chance here
 //! (A1): two replicas fed the same facts place every loan alike, however they were cut (A9).
 
+mod amounts;
 mod ask;
 mod bins;
 mod cases;
 mod choose;
 pub mod columns;
 pub mod core;
+mod exclusions;
+mod exits;
 pub mod facts;
+mod lane;
 pub mod market;
+mod moves;
 pub(crate) mod says;
 mod shares;
 pub mod sketch;
@@ -43,6 +48,8 @@ use crate::facts::BUCKETS;
 use crate::{LoadError, Operator, Rules, Says, Verb};
 use cases::{Cases, Loans, Segments};
 use columns::{Numbers, Texts, cents};
+use exclusions::Exclusions;
+use lane::Lane;
 use market::Market;
 use says::{Asked, Held, Lot, Place, Placements};
 use shares::Share;
@@ -70,7 +77,9 @@ pub struct Dispatch {
     rules: Rules,
     shard: u32,
     market: Market,
+    exclusions: Exclusions,
     terms: Terms,
+    lane: Lane,
     loans: Loans,
     cases: Cases,
     segments: Segments,
@@ -87,6 +96,8 @@ pub struct Dispatch {
     window: Window,
     /// The window before, complete, until the next tick says it.
     closed: Option<Window>,
+    /// Cases new to the market since the last round, by segment.
+    arrived: BTreeMap<u32, ask::Bins>,
     /// What was said of each kind of waiting case, as a digest.
     sent: BTreeMap<String, u64>,
     lots: BTreeMap<u16, Lot>,
@@ -107,7 +118,9 @@ impl Dispatch {
             rules: rules.clone(),
             shard,
             market: Market::default(),
+            exclusions: Exclusions::default(),
             terms: Terms::default(),
+            lane: Lane::default(),
             loans: Loans::default(),
             cases: Cases::default(),
             segments: Segments::default(),
@@ -119,6 +132,7 @@ impl Dispatch {
             line: Vec::new(),
             window: Window::default(),
             closed: None,
+            arrived: BTreeMap::new(),
             sent: BTreeMap::new(),
             lots: BTreeMap::new(),
             today: None,
@@ -196,7 +210,9 @@ impl Operator for Dispatch {
     }
 
     fn hear(&mut self, name: &str, rows: &RecordBatch) {
-        if matches!(name, "ticks" | "quotas" | "agencies" | "desks" | "contracts") {
+        if matches!(name, "ticks" | "quotas" | "exclusions")
+            || matches!(name, "agencies" | "desks" | "contracts")
+        {
             self.heard.push((name.to_string(), rows.clone()));
         }
     }

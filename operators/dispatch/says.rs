@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
+    ArrayRef, Decimal128Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::facts::{TOTAL, VALUE};
-use crate::facts::{MONEY, RATE};
+use crate::facts::{BID, MONEY, RATE};
 
 /// Where the fact stands that is being answered, and its own instant.
 #[derive(Clone, Copy, Debug, Default)]
@@ -120,12 +120,15 @@ pub struct Placement<'a> {
     pub bid: Option<i64>,
     pub second: Option<(&'a str, i128)>,
     pub full: &'a str,
+    pub balance: i64,
+    pub days_past_due: i32,
+    pub reason: &'a str,
 }
 
 /// Rows of `placements`.
 pub struct Placements {
     places: Places,
-    texts: [StringBuilder; 7],
+    texts: [StringBuilder; 8],
     price: Decimal128Builder,
     value: Decimal128Builder,
     placed_at: TimestampMicrosecondBuilder,
@@ -133,6 +136,9 @@ pub struct Placements {
     commission: Decimal128Builder,
     bid: Decimal128Builder,
     second: Decimal128Builder,
+    at: TimestampMicrosecondBuilder,
+    balance: Decimal128Builder,
+    days_past_due: Int32Builder,
 }
 
 impl Placements {
@@ -145,14 +151,17 @@ impl Placements {
             placed_at: instants(),
             placement: UInt32Builder::new(),
             commission: exact(RATE),
-            bid: money(),
+            bid: exact(BID),
             second: money(),
+            at: instants(),
+            balance: money(),
+            days_past_due: Int32Builder::new(),
         }
     }
 
     pub fn add(&mut self, place: Place, row: &Placement) {
         self.places.add(place);
-        let [loan, lender, agency, desk, status, second, full] = &mut self.texts;
+        let [loan, lender, agency, desk, status, second, full, reason] = &mut self.texts;
         loan.append_value(row.loan);
         lender.append_value(row.lender);
         agency.append_value(row.agency);
@@ -160,6 +169,7 @@ impl Placements {
         status.append_value(row.status);
         second.append_option(row.second.map(|second| second.0));
         full.append_option((!row.full.is_empty()).then_some(row.full));
+        reason.append_option((!row.reason.is_empty()).then_some(row.reason));
         self.price.append_option(row.price.map(i128::from));
         self.value.append_option(row.value);
         self.placed_at.append_option(row.placed_at);
@@ -167,12 +177,15 @@ impl Placements {
         self.commission.append_option(row.commission.map(i128::from));
         self.bid.append_option(row.bid.map(i128::from));
         self.second.append_option(row.second.map(|second| second.1));
+        self.at.append_option(place.at);
+        self.balance.append_value(i128::from(row.balance));
+        self.days_past_due.append_value(row.days_past_due);
     }
 
     pub fn finish(&mut self) -> RecordBatch {
         let mut columns = self.places.finish();
         let texts = self.texts.each_mut().map(|text| Arc::new(text.finish()) as ArrayRef);
-        let [loan, lender, agency, desk, status, second, full] = texts;
+        let [loan, lender, agency, desk, status, second, full, reason] = texts;
         columns.extend([loan, lender, agency, desk]);
         columns.push(Arc::new(self.price.finish()));
         columns.push(Arc::new(self.value.finish()));
@@ -184,6 +197,10 @@ impl Placements {
         columns.push(second);
         columns.push(Arc::new(self.second.finish()));
         columns.push(full);
+        columns.push(Arc::new(self.at.finish()));
+        columns.push(Arc::new(self.balance.finish()));
+        columns.push(Arc::new(self.days_past_due.finish()));
+        columns.push(reason);
         batch(crate::facts::placements(), columns)
     }
 }
@@ -201,6 +218,8 @@ pub struct Asked {
     pub share: Option<(i64, i64)>,
     pub counts: Option<(i64, i64, i64)>,
     pub reached: Option<(i128, i128)>,
+    pub freed: Option<i64>,
+    pub nowhere: Option<i64>,
 }
 
 /// Rows of `demand`.
@@ -212,7 +231,7 @@ pub fn demand(rows: &[(Place, Asked)]) -> RecordBatch {
         std::array::from_fn(|_| ListBuilder::new(Int64Builder::new()));
     let mut totals: [Decimal128Builder; 3] = std::array::from_fn(|_| exact(TOTAL));
     let mut values: [Decimal128Builder; 2] = std::array::from_fn(|_| exact(VALUE));
-    let mut wholes: [Int64Builder; 6] = std::array::from_fn(|_| Int64Builder::new());
+    let mut wholes: [Int64Builder; 8] = std::array::from_fn(|_| Int64Builder::new());
     for (place, row) in rows {
         places.add(*place);
         kind.append_value(row.kind);
@@ -241,6 +260,8 @@ pub fn demand(rows: &[(Place, Asked)]) -> RecordBatch {
             counts.map(|counts| counts.0),
             counts.map(|counts| counts.1),
             counts.map(|counts| counts.2),
+            row.freed,
+            row.nowhere,
         ];
         for (whole, value) in wholes.iter_mut().zip(numbers) {
             whole.append_option(value);
@@ -253,11 +274,12 @@ pub fn demand(rows: &[(Place, Asked)]) -> RecordBatch {
     columns.push(segment);
     columns.extend(lists.map(|mut list| Arc::new(list.finish()) as ArrayRef));
     let [outstanding, back, kept] = totals.map(|mut total| Arc::new(total.finish()) as ArrayRef);
-    let [handed, reserve, left, decided, waiting, spilled] =
+    let [handed, reserve, left, decided, waiting, spilled, freed, nowhere] =
         wholes.map(|mut whole| Arc::new(whole.finish()) as ArrayRef);
     columns.extend([outstanding, desk, lender, agency, handed, back, kept, reserve, left]);
     columns.extend([decided, waiting, spilled]);
     columns.extend(values.map(|mut sum| Arc::new(sum.finish()) as ArrayRef));
+    columns.extend([freed, nowhere]);
     batch(super::facts::demand(), columns)
 }
 

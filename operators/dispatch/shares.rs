@@ -17,7 +17,9 @@ pub struct Share {
     pub open: i64,
     /// Spent since the last round tick: the working reserve of the next.
     pub used: i64,
-    /// In cents.
+    /// Cases that left since the last round tick, where there is a limit.
+    pub freed: i64,
+    /// In hundredths of a cent.
     pub bid: i64,
     /// Clear's pool still holds some: a case may wait for it.
     pub pool: bool,
@@ -124,6 +126,7 @@ impl Share {
         if self.capacity.is_none() {
             return;
         }
+        self.freed += 1;
         if self.left >= 0 && (self.frozen || self.by_round) {
             self.back += 1;
         } else {

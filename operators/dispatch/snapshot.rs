@@ -1,5 +1,6 @@
 //! The memory of dispatch as tables, and back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -10,14 +11,17 @@ use arrow::datatypes::DataType::{Boolean, Int64, UInt32, UInt64, Utf8};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::Dispatch;
+use super::amounts::Amounts;
 use super::cases::{Cases, Loans};
 use super::columns::saved;
 use super::facts::VALUE;
+use super::lane::Lane;
 use super::says::{Lot, batch};
 use super::shares::Share;
 use super::terms::{Fixed, FixedTerms};
 use super::tick::Window;
 use crate::memory::Keys;
+use crate::rules::Case;
 
 fn table(columns: Vec<(&str, DataType, ArrayRef)>) -> RecordBatch {
     let fields: Vec<Field> =
@@ -75,6 +79,7 @@ impl Dispatch {
             heard(&market.agencies_heard, crate::facts::agencies()),
             heard(&market.desks_heard, crate::facts::desks()),
             heard(&market.contracts_heard, crate::facts::contracts()),
+            heard(&self.exclusions.heard, crate::facts::exclusions()),
             table(vec![
                 ("desk_id", Utf8, texts(market.desks.iter().map(|desk| desk.id.as_str()))),
                 ("agency_id", Utf8, texts(market.desks.iter().map(|desk| desk.agency.as_str()))),
@@ -106,7 +111,7 @@ impl Dispatch {
     fn save_loans(&self) -> RecordBatch {
         let loans = &self.loans;
         let copied = |list: &Vec<u32>| narrow(list.iter().copied());
-        let money = |list: &Vec<i64>| wide(list.iter().copied());
+        let money = |list: &Amounts| wide(list.save());
         let segment = |loan: u32| self.segments.keys.key(loan);
         table(vec![
             ("loan", Utf8, Arc::new(loans.keys.save())),
@@ -117,7 +122,7 @@ impl Dispatch {
             ("balance", Int64, money(&loans.balance)),
             ("days", Int64, wide(loans.days.iter().map(|days| i64::from(*days)))),
             ("decided", Int64, money(&loans.decided)),
-            ("placed_at", Int64, money(&loans.placed_at)),
+            ("placed_at", Int64, wide(loans.placed_at.iter().copied())),
             ("terms", UInt32, copied(&loans.terms)),
             ("turn", UInt32, narrow(loans.turn.iter().copied())),
         ])
@@ -125,10 +130,9 @@ impl Dispatch {
 
     fn save_cases(&self) -> RecordBatch {
         let cases = &self.cases;
-        let named = cases.names();
-        let name = |row: usize| named.get(row).copied();
+        let names = cases.names().iter().copied();
         table(vec![
-            ("name", UInt64, Arc::new(UInt64Array::from_iter((0..cases.len()).map(name)))),
+            ("name", UInt64, Arc::new(UInt64Array::from_iter_values(names))),
             ("head", UInt32, narrow(cases.head.iter().copied())),
             ("desk", UInt32, narrow(cases.desk.iter().map(|desk| u32::from(*desk)))),
             ("flags", UInt32, narrow(cases.flags.iter().map(|flags| u32::from(*flags)))),
@@ -150,6 +154,15 @@ impl Dispatch {
         }
         for (name, digest) in &self.sent {
             rows.push(("sent", name, two(i128::from(*digest), 0)));
+        }
+        // By name: numbers of segments are others once memory is loaded.
+        let named = self.arrived.iter();
+        let named = named.map(|(segment, bins)| (self.segments.keys.key(*segment), bins));
+        for (name, bins) in named.collect::<BTreeMap<_, _>>() {
+            for (bin, (count, sum)) in bins {
+                let [bin, count, sum] = [bin, count, sum].map(|number| i128::from(*number));
+                rows.push(("arrived", name, [bin, count, sum, 0, 0]));
+            }
         }
         for (desk, lot) in &self.lots {
             let sums = [lot.outstanding, lot.price, lot.weighted_days];
@@ -187,6 +200,7 @@ impl Dispatch {
             agencies,
             desks,
             contracts,
+            exclusions,
             known,
             pairs,
             shares,
@@ -211,8 +225,12 @@ impl Dispatch {
                 self.market.hear(name, rows);
             }
         }
+        if exclusions.num_rows() > 0 {
+            self.exclusions.hear(exclusions, self.rules.loan_key);
+        }
         self.desks = load_shares(shares)?;
         self.quotas = load_shares(quotas)?;
+        self.lane = Lane::new(&self.market, &self.desks, self.rules.value_min);
         self.fixed = load_fixed(fixed)?;
         self.load_loans(loans)?;
         self.load_cases(cases)?;
@@ -227,29 +245,34 @@ impl Dispatch {
             case: narrows(table, 1)?,
             next: narrows(table, 2)?,
             segment: Vec::with_capacity(table.num_rows()),
-            price: wides(table, 4)?,
-            balance: wides(table, 5)?,
+            price: Amounts::load(wides(table, 4)?),
+            balance: Amounts::load(wides(table, 5)?),
             days: wides(table, 6)?.into_iter().map(|days| days as i16).collect(),
-            decided: wides(table, 7)?,
+            decided: Amounts::load(wides(table, 7)?),
             placed_at: wides(table, 8)?,
             terms: narrows(table, 9)?,
             turn: narrows(table, 10)?,
         };
         for key in names(table, 3)? {
-            let mut parts = key.splitn(4, super::cases::PART);
-            let bucket = parts.next()?.parse().ok()?;
-            let (province, product, lender) = (parts.next()?, parts.next()?, parts.next()?);
-            loans.segment.push(self.segments.row(province, product, bucket, lender));
+            loans.segment.push(self.segment(&key)?);
         }
         self.loans = loans;
         Some(())
+    }
+
+    /// The number of a segment from its saved key.
+    fn segment(&mut self, key: &str) -> Option<u32> {
+        let mut parts = key.splitn(4, super::cases::PART);
+        let bucket = parts.next()?.parse().ok()?;
+        let (province, product, lender) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(self.segments.row(province, product, bucket, lender))
     }
 
     fn load_cases(&mut self, table: &RecordBatch) -> Option<()> {
         let hashes = saved::<UInt64Array>(table, 0)?;
         let mut cases = Cases::default();
         for row in 0..table.num_rows() {
-            cases.add((!hashes.is_null(row)).then(|| hashes.value(row)));
+            cases.add(hashes.value(row), self.rules.case == Case::Borrower);
         }
         cases.head = narrows(table, 1)?;
         cases.desk = shorts(table, 2)?;
@@ -269,6 +292,11 @@ impl Dispatch {
                 "mark" => self.marks.entry(a as u32).or_default().push(b as u16),
                 "recall" => drop(self.recalls.insert(a as u32, b as i32)),
                 "sent" => drop(self.sent.insert(text[row].clone(), a as u64)),
+                "arrived" => {
+                    let segment = self.segment(&text[row])?;
+                    let bins = self.arrived.entry(segment).or_default();
+                    bins.insert(a as i64, (b as i64, c as i64));
+                }
                 "lot" => {
                     let lot = self.lots.entry(a as u16).or_default();
                     let (cases, loans) = (b as i64, c as i64);
@@ -328,6 +356,7 @@ fn save_shares(shares: &[Share]) -> RecordBatch {
         ("amount_left", Int64, column(|share| Some(share.amount_left))),
         ("amount_back", Int64, column(|share| Some(share.amount_back))),
         ("amount_open", Int64, column(|share| Some(share.amount_open))),
+        ("freed", Int64, column(|share| Some(share.freed))),
         ("pool", Boolean, flags(|share| share.pool)),
         ("frozen", Boolean, flags(|share| share.frozen)),
         ("by_round", Boolean, flags(|share| share.by_round)),
@@ -337,9 +366,9 @@ fn save_shares(shares: &[Share]) -> RecordBatch {
 
 fn load_shares(table: &RecordBatch) -> Option<Vec<Share>> {
     let numbers: Vec<Int64Array> =
-        (0..10).map(|index| saved(table, index)).collect::<Option<_>>()?;
+        (0..11).map(|index| saved(table, index)).collect::<Option<_>>()?;
     let flags: Vec<BooleanArray> =
-        (10..14).map(|index| saved(table, index)).collect::<Option<_>>()?;
+        (11..15).map(|index| saved(table, index)).collect::<Option<_>>()?;
     let share = |row: usize| {
         let limit = |at: usize| (!numbers[at].is_null(row)).then(|| numbers[at].value(row));
         let number = |at: usize| numbers[at].value(row);
@@ -354,6 +383,7 @@ fn load_shares(table: &RecordBatch) -> Option<Vec<Share>> {
             amount_left: number(7),
             amount_back: number(8),
             amount_open: number(9),
+            freed: number(10),
             pool: flags[0].value(row),
             frozen: flags[1].value(row),
             by_round: flags[2].value(row),

@@ -58,6 +58,7 @@ impl Terms {
         *self = Terms::default();
     }
 
+    /// What desks offer for a segment on a day.
     pub fn find(
         &mut self,
         market: &Market,
@@ -65,6 +66,17 @@ impl Terms {
         segment: u32,
         day: i32,
     ) -> &[Offer] {
+        let row = self.row(market, segments, segment, day);
+        &self.offers[row]
+    }
+
+    /// What desks offer on terms of this number.
+    pub fn offers(&self, row: usize) -> &[Offer] {
+        &self.offers[row]
+    }
+
+    /// The number of the terms of a segment on a day.
+    pub fn row(&mut self, market: &Market, segments: &Segments, segment: u32, day: i32) -> usize {
         let epoch = market.epoch(day);
         let index = segment as usize;
         if self.latest.len() <= index {
@@ -73,7 +85,7 @@ impl Terms {
         if let Some((known, row)) = self.latest[index]
             && known == epoch
         {
-            return &self.offers[row as usize];
+            return row as usize;
         }
         let (province, product, lender) = segments.parts(segment);
         let bucket = usize::from(segments.bucket[index]);
@@ -84,7 +96,7 @@ impl Terms {
             self.offers.push(market.offers(who, province, product, bucket, day));
         }
         self.latest[index] = Some((epoch, row));
-        &self.offers[row as usize]
+        row as usize
     }
 
     pub fn size(&self) -> usize {

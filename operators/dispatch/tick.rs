@@ -4,9 +4,10 @@ use arrow::array::{Array, Int64Array, ListArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Int64Type, TimestampMicrosecondType};
 
 use super::Dispatch;
-use super::cases::{IN_LINE, NEVER, NO_DESK, NONE, RECALLING, Status};
-use super::choose::cost;
+use super::cases::{IN_LINE, MARKED, NEVER, NO_DESK, NONE, RECALLING, Status};
+use super::choose::paid;
 use super::columns::{Numbers, Texts, Truths, cents};
+use super::lane::Lane;
 use super::says::Place;
 use super::shares::{Grant, Room, Share};
 
@@ -30,6 +31,7 @@ impl Dispatch {
         match name {
             "ticks" => self.tick(place, rows),
             "quotas" => self.hear_quotas(place, rows),
+            "exclusions" => self.hear_exclusions(place, rows),
             _ => self.hear_market(place, name, rows),
         }
         self.say_unplaced(place);
@@ -41,6 +43,7 @@ impl Dispatch {
         }
         self.terms.clear();
         self.refresh(self.day(place));
+        self.lane = Lane::new(&self.market, &self.desks, self.rules.value_min);
         for case in 0..self.cases.len() as u32 {
             self.consider_moving(place, case);
         }
@@ -103,17 +106,23 @@ impl Dispatch {
 
     /// A day begins: recalls become final, time limits end, contracts come and go.
     fn pass_day(&mut self, place: Place, day: i32) {
-        self.today = Some(day);
+        let before = self.today.replace(day);
         if self.market.contracted {
             self.refresh(day);
+            self.lane.hear(&self.desks);
         }
         let due: Vec<u32> =
             self.recalls.iter().filter(|(_, last)| **last <= day).map(|(case, _)| *case).collect();
         for case in due {
-            self.recalls.remove(&case);
-            self.cases.flags[case as usize] &= !RECALLING;
+            self.forget_recall(case);
             self.take_back(place, case, Status::Recalled);
         }
+        self.pass_limits(place, day);
+        self.pass_exclusions(place, before, day);
+    }
+
+    /// Time limits of desks end.
+    fn pass_limits(&mut self, place: Place, day: i32) {
         if !self.market.desks.iter().any(|desk| desk.days_max.is_some()) {
             return;
         }
@@ -122,8 +131,7 @@ impl Dispatch {
             let limit = self.market.desks.get(usize::from(desk)).and_then(|desk| desk.days_max);
             let (Some(limit), Some(since)) = (limit, self.placed_on(case)) else { continue };
             if i64::from(since) + i64::from(limit) <= i64::from(day) {
-                self.recalls.remove(&case);
-                self.cases.flags[case as usize] &= !RECALLING;
+                self.forget_recall(case);
                 self.take_back(place, case, Status::Expired);
             }
         }
@@ -157,7 +165,14 @@ impl Dispatch {
         self.recalls.insert(case, final_on);
     }
 
-    fn take_back(&mut self, place: Place, case: u32, status: Status) {
+    /// A recall is over.
+    pub fn forget_recall(&mut self, case: u32) {
+        self.recalls.remove(&case);
+        self.cases.flags[case as usize] &= !RECALLING;
+    }
+
+    /// A case leaves its desk for good, and is decided again.
+    pub fn take_back(&mut self, place: Place, case: u32, status: Status) {
         let desk = self.cases.desk[case as usize];
         if desk == NO_DESK {
             return;
@@ -171,6 +186,7 @@ impl Dispatch {
             loan = self.loans.next[loan as usize];
         }
         self.marks.entry(case).or_default().push(desk);
+        self.cases.flags[case as usize] |= MARKED;
         self.decide(place, case);
     }
 
@@ -211,10 +227,11 @@ impl Dispatch {
                 share.grant(&grant);
             }
         }
+        self.lane.hear(&self.desks);
         self.window = Window { round, ..Window::default() };
         for share in &self.desks {
             let there = i128::from(share.left.max(0) + share.back);
-            self.window.bound += cost(i128::from(share.bid)) * there;
+            self.window.bound += paid(share.bid) * there;
         }
         self.decide_line(place);
     }
@@ -234,7 +251,10 @@ impl Dispatch {
 
     /// What a waiting case could bring beyond the bid price of the best desk.
     pub fn surplus(&mut self, case: u32, day: i32) -> i128 {
-        self.candidates(case, day).first().map_or(0, |best| best.net.max(0))
+        match self.plain(case, day) {
+            Some(plain) => self.lane.surplus(plain),
+            None => self.candidates(case, day).first().map_or(0, |best| best.net.max(0)),
+        }
     }
 
     /// Whether a case in line still waits for a desk.
@@ -256,6 +276,12 @@ impl Dispatch {
         });
         let mut order: Vec<(i128, u32)> = Vec::with_capacity(line.len());
         for (number, case) in line.iter().enumerate() {
+            // Places only grow fewer here: whoever finds none now finds none later.
+            if let Some(plain) = self.plain(*case, day)
+                && self.choose_fast(plain).is_none()
+            {
+                continue;
+            }
             let amount = self.amount(*case);
             let mut ranked = self.candidates(*case, day);
             // Whoever is full has no say in who goes first.

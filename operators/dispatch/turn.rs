@@ -1,12 +1,13 @@
 //! What one row does to a loan and its case: arrive, wait, be placed, move, leave, come back.
 
 use super::Dispatch;
-use super::cases::{Cases, IN_LINE, NEVER, NO_DESK, NONE, RECALLING, Status, UNPRICED};
-use super::choose::{Candidate, cost};
+use super::cases::{IN_LINE, NEVER, NO_DESK, NONE, Status, UNPRICED};
+use super::choose::{Candidate, Choice, cost, paid};
 use super::market::SCALE;
 use super::says::{Place, Placement};
 use super::terms::Fixed;
-use crate::rules::{Case, LoanKey};
+use crate::facts::{is_movement, takes_back};
+use crate::rules::LoanKey;
 
 /// A priced row about a loan, as dispatch reads it.
 pub struct Arrival<'a> {
@@ -35,7 +36,11 @@ impl Dispatch {
             self.join_case(loan, row);
         }
         let case = self.loans.case[loan as usize];
+        if self.close_or_stay(place, loan, row) {
+            return loan;
+        }
         let priced_now = self.update(loan, row);
+        self.mark_excluded(loan);
         let status = self.loans.status(loan);
         let placed_at_desk = self.cases.desk[case as usize] != NO_DESK;
         if row.kind == "recall" {
@@ -50,7 +55,7 @@ impl Dispatch {
             if self.cases.desk[case as usize] == NO_DESK {
                 self.decide(place, case);
             }
-        } else if status == Status::Paid && row.kind == "reversal" && self.resume(place, loan) {
+        } else if status == Status::Paid && takes_back(row.kind) && self.resume(place, loan) {
             // The placement goes on as if the money had never come.
         } else if !placed_at_desk {
             self.unplace(loan);
@@ -60,7 +65,7 @@ impl Dispatch {
                 // It may have lost its price.
                 self.unplace(loan);
             }
-            if !matches!(row.kind, "payment" | "reversal") {
+            if !is_movement(row.kind) {
                 self.consider_moving(place, case);
             }
         } else {
@@ -70,12 +75,9 @@ impl Dispatch {
     }
 
     fn join_case(&mut self, loan: u32, row: &Arrival) {
-        let name = match self.rules.case {
-            Case::Loan => None,
-            Case::Borrower => Some(Cases::name(row.borrower, row.lender)),
-        };
-        let known = name.and_then(|name| self.cases.find(name));
-        let case = known.unwrap_or_else(|| self.cases.add(name));
+        let (name, found) = self.case_name(row.borrower, row.lender);
+        let known = if found { self.cases.find(name) } else { None };
+        let case = known.unwrap_or_else(|| self.cases.add(name, found));
         self.loans.case[loan as usize] = case;
         let mut last = self.cases.head[case as usize];
         if last == NONE {
@@ -89,17 +91,17 @@ impl Dispatch {
     }
 
     /// Writes down what the row says of its loan; answers whether it has its first price.
-    fn update(&mut self, loan: u32, row: &Arrival) -> bool {
+    pub fn update(&mut self, loan: u32, row: &Arrival) -> bool {
         let at = loan as usize;
         let balance = row.balance.max(0);
         if self.placed(loan) {
             let desk = self.fixed.get(self.loans.terms[at]).desk;
             let share = &mut self.desks[usize::from(desk)];
-            share.weigh(balance.saturating_sub(self.loans.balance[at]));
+            share.weigh(balance.saturating_sub(self.loans.balance.get(loan)));
         }
-        let priced_now = self.loans.price[at] == UNPRICED && row.price.is_some();
-        self.loans.balance[at] = balance;
-        self.loans.price[at] = row.price.unwrap_or(UNPRICED);
+        let priced_now = self.loans.price.get(loan) == UNPRICED && row.price.is_some();
+        self.loans.balance.set(loan, balance);
+        self.loans.price.set(loan, row.price.unwrap_or(UNPRICED));
         self.loans.days[at] = row.days.clamp(0, i32::from(i16::MAX)) as i16;
         self.loans.segment[at] =
             self.segments.row(row.province, row.product, row.bucket, row.lender);
@@ -113,12 +115,12 @@ impl Dispatch {
     /// A loan is with nobody: it waits, or it has no price. That is said once, by
     /// [`Dispatch::say_unplaced`].
     pub fn unplace(&mut self, loan: u32) {
-        let status = match self.loans.price[loan as usize] {
+        let status = match self.loans.price.get(loan) {
             UNPRICED => Status::Unpriced,
             _ => Status::Waiting,
         };
         let before = self.loans.status(loan);
-        let settled = before == Status::Paid && self.loans.balance[loan as usize] == 0;
+        let settled = before == Status::Paid && self.loans.balance.get(loan) == 0;
         if before != status && !settled {
             self.loans.set_status(loan, status);
             // Whoever is placed in the same breath need not be told to wait first.
@@ -130,7 +132,8 @@ impl Dispatch {
     pub fn say_unplaced(&mut self, place: Place) {
         for loan in std::mem::take(&mut self.unplaced) {
             if matches!(self.loans.status(loan), Status::Waiting | Status::Unpriced) {
-                self.say(place, loan, None, "");
+                let reason = self.reason(loan, self.day(place));
+                self.say_why(place, loan, Why { reason, ..Why::default() });
             }
         }
     }
@@ -138,9 +141,25 @@ impl Dispatch {
     /// Decides a case that is with nobody. It is placed, or it stands in line.
     pub fn decide(&mut self, place: Place, case: u32) {
         let day = self.day(place);
-        let ranked = self.candidates(case, day);
         let amount = self.amount(case);
-        let choice = self.choose(&ranked, amount, None);
+        if self.cases.flags[case as usize] & IN_LINE == 0 && amount > 0 {
+            self.count_arrival(case);
+        }
+        let (ranked, choice) = match self.plain(case, day) {
+            Some(plain) => match self.choose_fast(plain) {
+                Some(desk) => {
+                    let ranked = self.candidates(case, day);
+                    let choice = Choice::of(&ranked, desk);
+                    (ranked, choice)
+                }
+                None => Default::default(),
+            },
+            None => {
+                let ranked = self.candidates(case, day);
+                let choice = self.choose(&ranked, amount, None);
+                (ranked, choice)
+            }
+        };
         if choice.taken.is_some() {
             self.put(place, case, &ranked, &choice);
             return;
@@ -158,7 +177,7 @@ impl Dispatch {
         let mut loan = self.cases.head[case as usize];
         while loan != NONE {
             if self.open(loan) {
-                sum = sum.saturating_add(self.loans.balance[loan as usize]);
+                sum = sum.saturating_add(self.loans.balance.get(loan));
             }
             loan = self.loans.next[loan as usize];
         }
@@ -166,13 +185,7 @@ impl Dispatch {
     }
 
     /// Places a whole case at the chosen desk.
-    fn put(
-        &mut self,
-        place: Place,
-        case: u32,
-        ranked: &[Candidate],
-        choice: &super::choose::Choice,
-    ) {
+    pub fn put(&mut self, place: Place, case: u32, ranked: &[Candidate], choice: &Choice) {
         let Some(at) = choice.taken else { return };
         let taken = ranked[at];
         let best = ranked[0].net.max(0);
@@ -200,7 +213,14 @@ impl Dispatch {
     }
 
     /// Gives one loan of a case to the case's desk, and says why.
-    fn place_loan(&mut self, place: Place, loan: u32, desk: u16, second: Option<u16>, full: &str) {
+    pub fn place_loan(
+        &mut self,
+        place: Place,
+        loan: u32,
+        desk: u16,
+        second: Option<u16>,
+        full: &str,
+    ) {
         let (row, day) = (loan as usize, self.day(place));
         let segment = self.loans.segment[row];
         let bucket = usize::from(self.segments.bucket[segment as usize]);
@@ -208,7 +228,7 @@ impl Dispatch {
         let Some(offer) = self.market.terms(desk, lender, bucket, day) else { return };
         if self.placed(loan) {
             let old = self.fixed.get(self.loans.terms[row]).desk;
-            self.desks[usize::from(old)].weigh(-self.loans.balance[row]);
+            self.desks[usize::from(old)].weigh(-self.loans.balance.get(loan));
         }
         self.loans.terms[row] = self.fixed.number(Fixed {
             desk,
@@ -216,19 +236,19 @@ impl Dispatch {
             slope: offer.slope,
             cost: offer.cost,
         });
-        self.loans.decided[row] = self.loans.price[row];
+        self.loans.decided.set(loan, self.loans.price.get(loan));
         self.loans.placed_at[row] = place.at.unwrap_or(NEVER);
         self.loans.count_placement(loan);
         self.loans.set_status(loan, Status::Placed);
-        let balance = self.loans.balance[row];
+        let balance = self.loans.balance.get(loan);
         self.desks[usize::from(desk)].weigh(balance);
         let lot = self.lots.entry(desk).or_default();
         lot.loans += 1;
         lot.outstanding += i128::from(balance);
-        lot.price += i128::from(self.loans.price[row]);
+        lot.price += i128::from(self.loans.price.get(loan));
         lot.weighted_days += i128::from(balance) * i128::from(self.loans.days[row]);
         let second = second.and_then(|desk| Some((desk, self.worth(loan, desk, day)?)));
-        self.say(place, loan, second, full);
+        self.say_why(place, loan, Why { second, full, reason: "" });
     }
 
     /// A loan leaves its desk; with its last loan the case does.
@@ -236,9 +256,9 @@ impl Dispatch {
         let row = loan as usize;
         let case = self.loans.case[row];
         let desk = self.cases.desk[case as usize];
-        self.desks[usize::from(desk)].weigh(-self.loans.balance[row]);
+        self.desks[usize::from(desk)].weigh(-self.loans.balance.get(loan));
         self.loans.set_status(loan, status);
-        self.say(place, loan, None, "");
+        self.say(place, loan);
         let mut other = self.cases.head[case as usize];
         while other != NONE {
             if self.placed(other) {
@@ -253,7 +273,8 @@ impl Dispatch {
         self.cases.desk[case as usize] = NO_DESK;
         let share = &mut self.desks[usize::from(desk)];
         share.free();
-        self.window.bound += cost(i128::from(share.bid));
+        self.window.bound += paid(share.bid);
+        self.lane.free(&self.market, desk, share);
         if let Some(quota) = self.quota_of(case, desk) {
             self.quotas[quota].free();
         }
@@ -278,90 +299,38 @@ impl Dispatch {
         self.market.quotas.iter().position(|(l, a)| l == lender && a == agency)
     }
 
-    /// Debt reopened by a reversal goes on where it was, unless its case is elsewhere by now.
+    /// Debt reopened by a reversal goes on where it was, unless its case is elsewhere by now, or
+    /// may not go there again.
     fn resume(&mut self, place: Place, loan: u32) -> bool {
         let row = loan as usize;
         let case = self.loans.case[row];
         let desk = self.fixed.get(self.loans.terms[row]).desk;
         let now = self.cases.desk[case as usize];
-        if desk == NO_DESK || now != NO_DESK && now != desk {
+        if desk == NO_DESK || now != NO_DESK && now != desk || self.is_closed(place, case, desk) {
             return false;
         }
         if now == NO_DESK {
             self.occupy(case, desk);
         }
         self.loans.set_status(loan, Status::Placed);
-        self.desks[usize::from(desk)].weigh(self.loans.balance[row]);
-        self.say(place, loan, None, "");
+        self.desks[usize::from(desk)].weigh(self.loans.balance.get(loan));
+        self.say(place, loan);
         true
     }
 
-    /// A new loan joins its case's desk, if that may take it; else it waits.
-    fn join_desk(&mut self, place: Place, loan: u32, case: u32) {
-        let desk = self.cases.desk[case as usize];
-        let day = self.day(place);
-        let segment = self.loans.segment[loan as usize];
-        let balance = self.loans.balance[loan as usize];
-        let recalling = self.cases.flags[case as usize] & RECALLING != 0;
-        let share = &self.desks[usize::from(desk)];
-        let fits = share.amount_max.is_none() || balance <= share.amount_left && !share.frozen;
-        let eligible = self.open(loan)
-            && !recalling
-            && fits
-            && self
-                .terms
-                .find(&self.market, &self.segments, segment, day)
-                .iter()
-                .any(|offer| offer.desk == desk);
-        if eligible {
-            self.place_loan(place, loan, desk, None, "");
-        } else {
-            self.unplace(loan);
-        }
-    }
-
-    /// Moves a placed case where another desk wins by more than the switching margin. Where none
-    /// does, the case's waiting loans join it, if the desk may now take every one of its loans.
-    ///
-    /// A case is moved whole: while one of its placed loans has lost its price, all of it stays.
-    pub fn consider_moving(&mut self, place: Place, case: u32) {
-        let desk = self.cases.desk[case as usize];
-        if desk == NO_DESK || self.cases.flags[case as usize] & RECALLING != 0 {
-            return;
-        }
-        let day = self.day(place);
-        let Some(standing) = self.standing(case, desk, day) else { return };
-        let whole = self.whole(case, desk, day);
-        let here = whole.map_or(standing, |whole| whole.max(standing));
-        let margin = cost(i128::from(self.rules.switch_margin));
-        let mut ranked = self.candidates(case, day);
-        ranked.retain(|candidate| candidate.desk != desk && candidate.net - here > margin);
-        let choice = self.choose(&ranked, self.amount(case), Some(desk));
-        if choice.taken.is_some() {
-            self.put(place, case, &ranked, &choice);
-        } else if whole.is_some() {
-            self.join_waiting(place, case);
-        }
-    }
-
-    fn join_waiting(&mut self, place: Place, case: u32) {
-        let mut loan = self.cases.head[case as usize];
-        while loan != NONE {
-            if self.open(loan) && !self.placed(loan) {
-                self.join_desk(place, loan, case);
-            }
-            loan = self.loans.next[loan as usize];
-        }
-    }
-
     /// Says where a loan stands now.
-    pub fn say(&mut self, place: Place, loan: u32, second: Option<(u16, i128)>, full: &str) {
+    pub fn say(&mut self, place: Place, loan: u32) {
+        self.say_why(place, loan, Why::default());
+    }
+
+    fn say_why(&mut self, place: Place, loan: u32, why: Why) {
         let row = loan as usize;
         let status = self.loans.status(loan);
         let name = |desk: u16| self.market.desks[usize::from(desk)].id.as_str();
-        let nobody = matches!(status, Status::New | Status::Unpriced | Status::Waiting);
+        let nobody = matches!(status, Status::New | Status::Unpriced | Status::Waiting)
+            || self.loans.placement(loan) == 0;
         let terms = self.fixed.get(if nobody { 0 } else { self.loans.terms[row] });
-        let price = if nobody { self.loans.price[row] } else { self.loans.decided[row] };
+        let price = if nobody { self.loans.price.get(loan) } else { self.loans.decided.get(loan) };
         let value = i128::from(price) * i128::from(terms.slope) - cost(i128::from(terms.cost));
         let placed = terms.desk != NO_DESK;
         let placed_at = self.loans.placed_at[row];
@@ -379,11 +348,23 @@ impl Dispatch {
             placement: self.loans.placement(loan),
             commission: placed.then_some(terms.commission),
             bid: placed.then(|| self.desks[usize::from(terms.desk)].bid),
-            second: second.map(|(desk, value)| (name(desk), rounded(value))),
-            full,
+            second: why.second.map(|(desk, value)| (name(desk), rounded(value))),
+            full: why.full,
+            balance: self.loans.balance.get(loan),
+            days_past_due: i32::from(self.loans.days[row]),
+            reason: why.reason,
         };
         self.placements.add(place, &text);
     }
+}
+
+/// Why a loan is where it is: the next best desk and its worth there, who was full, and what it
+/// waits for.
+#[derive(Default)]
+struct Why<'a> {
+    second: Option<(u16, i128)>,
+    full: &'a str,
+    reason: &'a str,
 }
 
 /// A value in cents, half away from zero.

@@ -5,7 +5,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::{MONEY, RATE, schema};
 
-/// `loans.all.curve`.
+/// `loans.all.curve`. The last four are for the discounted price: recovery month by month, what of
+/// it goes to who collects, what a month of work costs, and the discount rate of a month.
 pub fn curve() -> SchemaRef {
     schema(vec![
         ("version", Int64),
@@ -14,6 +15,9 @@ pub fn curve() -> SchemaRef {
         ("recovery_rate", DataType::Decimal128(9, 4)),
         ("handling_cost", MONEY),
         ("months", Utf8),
+        ("commission_rate", RATE),
+        ("servicing_cost", MONEY),
+        ("discount_rate", RATE),
     ])
 }
 
@@ -68,6 +72,24 @@ pub fn desks() -> SchemaRef {
     ])
 }
 
+/// `loans.all.exclusions`: who must not get which case. A rule names a loan, a borrower of a
+/// lender, or a lender; and a desk, or an agency with all of its desks.
+pub fn exclusions() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("exclusion_id", Utf8),
+        ("lender_id", Utf8),
+        ("borrower_id", Utf8),
+        ("loan_id", Utf8),
+        ("agency_id", Utf8),
+        ("desk_id", Utf8),
+        // complaint, conflict, order or other
+        ("reason", Utf8),
+        ("valid_from", Date32),
+        ("valid_to", Date32),
+    ])
+}
+
 /// `loans.all.contracts`. `discount` is a fraction off the agency's commission for this lender;
 /// `quota` the cases of this lender that the agency may hold at once.
 pub fn contracts() -> SchemaRef {
@@ -87,5 +109,67 @@ pub fn contracts() -> SchemaRef {
         // `net` (default) or `gross`
         ("remittance", Utf8),
         ("tail_days", Int32),
+        // commission by days past due or by balance instead of the placement's rate:
+        // `60:0.12|120:0.20|:0.45`, bounds inclusive, the last without one
+        ("tiers", Utf8),
+        // `days_past_due` (default) or `balance`
+        ("tiers_by", Utf8),
+        // `payment` (default) or `placement`
+        ("tiers_at", Utf8),
+        // least and most commission of a movement
+        ("commission_min", MONEY),
+        ("commission_max", MONEY),
+        // added to the rate where the desk is a legal one
+        ("litigation_rate", RATE),
+        ("vat_rate", RATE),
+        // `line` (default): each movement is rounded; `sum`: those of a deal and day together
+        ("rounding_of", Utf8),
+    ])
+}
+
+/// `loans.all.waterfalls`: the order in which money fills what is owed, by Fineract's codes.
+/// An empty lender or product means all; the row that names more wins.
+pub fn waterfalls() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("lender_id", Utf8),
+        ("product", Utf8),
+        ("standard", Utf8),
+        // once a settlement was waived
+        ("settled", Utf8),
+        // once charged off
+        ("written_off", Utf8),
+    ])
+}
+
+/// `loans.all.authorities`: who may waive how much at once.
+pub fn authorities() -> SchemaRef {
+    schema(vec![("version", Int64), ("authority_id", Utf8), ("waiver_max", MONEY)])
+}
+
+/// `loans.all.calendars`: how days past due are counted. An empty lender or product means all.
+/// `holidays` are days, `|`-separated.
+pub fn calendars() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("lender_id", Utf8),
+        ("product", Utf8),
+        ("grace_days", Int32),
+        // yes: what is due on a weekend is due on the business day after it
+        ("weekends_off", Utf8),
+        ("holidays", Utf8),
+    ])
+}
+
+/// `loans.all.pauses`: while a loan's delinquency stands still. An empty loan means all of the
+/// lender and product, as for a public emergency; `resumed_on` empty: until further notice.
+pub fn pauses() -> SchemaRef {
+    schema(vec![
+        ("version", Int64),
+        ("lender_id", Utf8),
+        ("product", Utf8),
+        ("loan_id", Utf8),
+        ("paused_on", Date32),
+        ("resumed_on", Date32),
     ])
 }

@@ -3,7 +3,7 @@
 //! BLAKE2b with 8 bytes of output, read big endian, over 23 texts joined by the byte 0x1f, in
 //! this order; a null is an empty text:
 //!
-//! 1. `kind`: `report`, `payment` or `reversal`
+//! 1. `kind`: `report`, `payment`, `reversal` …
 //! 2. `id`: the `event_id` or `payment_id`
 //! 3. `at`: the `event_time` or `paid_at` in microseconds since 1970-01-01T00:00:00Z
 //! 4. `loan_id`  5. `lender_id` (the record's, else the subject's)  6. `borrower_id`
@@ -13,6 +13,9 @@
 //! 16. `origination_date`, 17. `due_date` in days since 1970-01-01
 //! 18. the token of the phone  19. `score`  20. `contactable`: `true` or `false`
 //! 21. `amount` in cents  22. `channel`  23. `reverses`
+//!
+//! A movement that names `reason`, `payer` or `authority` has these three behind them, as numbers
+//! 24 to 26; one that names none has the digest that it had before there were any.
 //!
 //! Numbers are decimal, with a minus where they are below zero. Numbers 7 and 11 to 20 are of
 //! reports only, number 21 of movements only, all others of both.

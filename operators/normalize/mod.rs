@@ -8,8 +8,9 @@
 //!   `missing_loan_id`
 //! - report: `bad_decimal` (any of the four amounts), `negative_principal`, `wrong_type`
 //!   (`days_past_due`), `missing_event_id`, `bad_time`
-//! - movement: `bad_decimal`, `wrong_type` (`kind`), `missing_reverses` (of a reversal),
-//!   `wrong_sign` (a payment is above zero, a reversal below), `missing_payment_id`, `bad_time`
+//! - movement: `bad_decimal`, `wrong_type` (`kind`), `missing_reverses` (of a reversal, return or
+//!   chargeback), `missing_payer` (of a payoff), `missing_authority` (of a waiver), `wrong_sign`
+//!   (what takes back is below zero, all else above), `missing_payment_id`, `bad_time`
 //! - both, last: `missing_lender`, where a loan is known only together with its lender
 //!
 //! Identity, dates, score and contact never refuse a row: what cannot be used of them is null.
@@ -38,6 +39,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::rules::{LoanKey, Rules};
 use crate::{LoadError, Operator, Says, Verb, facts};
+pub(crate) use parse::day;
 use person::Tokens;
 use record::Records;
 use refuse::Refusals;

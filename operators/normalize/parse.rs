@@ -37,7 +37,7 @@ pub(super) fn integer(text: &str) -> Option<i32> {
 
 /// A day as `YYYY-MM-DD`, or that of an instant in UTC, in days since 1970-01-01.
 #[inline]
-pub(super) fn day(text: &str) -> Option<i32> {
+pub(crate) fn day(text: &str) -> Option<i32> {
     let days = match text.len() {
         10 => calendar(text.as_bytes())?,
         _ => instant(text)?.div_euclid(DAY),

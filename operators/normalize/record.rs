@@ -5,7 +5,7 @@ use arrow::datatypes::{UInt32Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 
 use super::parse;
-use crate::facts;
+use crate::facts::{self, is_notice};
 
 /// The columns of the canonical dialect, by their place in [`facts::CANONICAL`].
 pub(super) mod column {
@@ -31,10 +31,17 @@ pub(super) mod column {
     pub(crate) const PAID_AT: usize = 22;
     pub(crate) const CHANNEL: usize = 23;
     pub(crate) const REVERSES: usize = 24;
+    pub(crate) const REASON: usize = 25;
+    pub(crate) const PAYER: usize = 26;
+    pub(crate) const AUTHORITY: usize = 27;
 }
 
 /// The columns before those of the dialect: shard, seq, row, lender, bad, raw.
 const FIRST: usize = 6;
+
+/// The most bytes that the texts of one record may have together. Further on some are written more
+/// than once in a row, and a row must fit a message of the log.
+const TEXTS_MAX: usize = 64 << 10;
 
 /// The rows of a batch.
 pub(super) struct Records<'a> {
@@ -61,6 +68,8 @@ pub(super) enum Money {
     Report { amounts: [i64; 4], days_past_due: i32 },
     /// The amount in cents.
     Movement(i64),
+    /// None: a lender's notice about a loan.
+    None,
 }
 
 impl<'a> Records<'a> {
@@ -104,18 +113,32 @@ impl<'a> Records<'a> {
         if !self.bad.is_null(row) {
             return Err(self.bad.value(row));
         }
+        if self.is_too_large(row) {
+            return Err("too_large");
+        }
         if self.text(column::LOAN_ID, row).is_none() {
             return Err("missing_loan_id");
         }
-        let record = if self.texts[column::PAYMENT_ID].is_null(row) {
-            self.report(row)?
-        } else {
+        let record = if !self.texts[column::PAYMENT_ID].is_null(row) {
             self.movement(row)?
+        } else if let Some(kind) = self.text(column::KIND, row).filter(|kind| is_notice(kind)) {
+            self.notice(row, kind)?
+        } else {
+            self.report(row)?
         };
         if lender_needed && record.lender.is_none() {
             return Err("missing_lender");
         }
         Ok(record)
+    }
+
+    fn is_too_large(&self, row: usize) -> bool {
+        // A record has no more text than bytes.
+        if !self.raw.is_null(row) && self.raw.value(row).len() <= TEXTS_MAX {
+            return false;
+        }
+        let lengths = self.texts.iter().map(|texts| texts.value_length(row) as usize);
+        lengths.sum::<usize>() > TEXTS_MAX
     }
 
     fn report(&self, row: usize) -> Result<Record<'a>, &'a str> {
@@ -140,18 +163,34 @@ impl<'a> Records<'a> {
         })
     }
 
+    /// What a lender decides about a loan: an id, an instant, and what it is.
+    fn notice(&self, row: usize, kind: &'a str) -> Result<Record<'a>, &'a str> {
+        let id = self.text(column::EVENT_ID, row).ok_or("missing_event_id")?;
+        let at = self.text(column::EVENT_TIME, row);
+        Ok(Record {
+            kind,
+            id,
+            at: at.and_then(parse::instant).ok_or("bad_time")?,
+            lender: self.lender(row),
+            money: Money::None,
+        })
+    }
+
     fn movement(&self, row: usize) -> Result<Record<'a>, &'a str> {
         let amount = self.text(column::AMOUNT, row);
         let amount = amount.and_then(parse::money).ok_or("bad_decimal")?;
         let kind = self.text(column::KIND, row).ok_or("wrong_type")?;
+        let given = |column| self.text(column, row).is_some();
         match kind {
-            "payment" if amount <= 0 => return Err("wrong_sign"),
-            "reversal" if self.text(column::REVERSES, row).is_none() => {
+            "reversal" | "return" | "chargeback" if !given(column::REVERSES) => {
                 return Err("missing_reverses");
             }
-            "reversal" if amount >= 0 => return Err("wrong_sign"),
-            "payment" | "reversal" => {}
-            _ => return Err("wrong_type"),
+            "payoff" if !given(column::PAYER) => return Err("missing_payer"),
+            "waiver" if !given(column::AUTHORITY) => return Err("missing_authority"),
+            _ if !facts::is_movement(kind) => return Err("wrong_type"),
+            _ if facts::takes_back(kind) && amount >= 0 => return Err("wrong_sign"),
+            _ if !facts::takes_back(kind) && amount <= 0 => return Err("wrong_sign"),
+            _ => {}
         }
         let id = self.text(column::PAYMENT_ID, row).ok_or("missing_payment_id")?;
         let at = self.text(column::PAID_AT, row);

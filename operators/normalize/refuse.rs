@@ -13,6 +13,10 @@ use crate::rules::Keys;
 use crate::seal::{Place, seal};
 use crate::texts::Texts;
 
+/// The most bytes of a record that its refusal keeps, for a row must fit a message of the log.
+/// What is longer stays in the intake, where `source` says.
+const RAW_MAX: usize = 256 << 10;
+
 pub(super) struct Refusals<'a> {
     /// Without keys the bytes stay where they are: in the user's own file.
     keys: Option<&'a Keys>,
@@ -54,10 +58,11 @@ impl<'a> Refusals<'a> {
             self.raw.append_null();
             return;
         };
-        if records.raw.is_null(row) {
-            self.raw.append_value(seal(keys, place, written(records, row).as_bytes()));
-        } else {
-            self.raw.append_value(seal(keys, place, records.raw.value(row)));
+        let text = if records.raw.is_null(row) { written(records, row) } else { String::new() };
+        let bytes = if records.raw.is_null(row) { text.as_bytes() } else { records.raw.value(row) };
+        match bytes.len() {
+            0..=RAW_MAX => self.raw.append_value(seal(keys, place, bytes)),
+            _ => self.raw.append_null(),
         }
     }
 

@@ -337,9 +337,26 @@ fn columns_stand_where_the_dialect_has_them() {
         (PAID_AT, "paid_at"),
         (CHANNEL, "channel"),
         (REVERSES, "reverses"),
+        (REASON, "reason"),
+        (PAYER, "payer"),
+        (AUTHORITY, "authority"),
     ];
     for (column, name) in named {
         assert_eq!(facts::CANONICAL[column], name);
     }
     assert_eq!(named.len(), facts::CANONICAL.len());
+}
+
+#[test]
+fn a_record_no_message_could_hold_is_refused_and_stays_in_the_intake() {
+    let rules = Rules { keys: Some(keys()), ..Rules::default() };
+    for (length, sealed) in [(100 << 10, true), (600 << 10, false)] {
+        let payload = REPORT.replace("B000000001", &"x".repeat(length));
+        let said = normalize(&rules, "", &payload);
+        assert_eq!((said[0].num_rows(), said[1].num_rows()), (0, 1));
+        assert_eq!(at(&said[1], "reason", 0), "too_large");
+        assert_eq!(at(&said[1], "source", 0), "intake:41:0");
+        let raw = said[1].column_by_name("raw").unwrap().as_binary::<i32>();
+        assert_eq!(raw.is_valid(0), sealed);
+    }
 }

@@ -93,8 +93,8 @@ impl<'a> Facts<'a> {
         self.at.push(record.at);
         self.lender.push_option(record.lender);
         // A movement that names no currency is in its loan's.
-        let movement = matches!(record.money, Money::Movement(_));
-        let currency = text(column::CURRENCY).or((!movement).then_some(NO_CURRENCY));
+        let report = matches!(record.money, Money::Report { .. });
+        let currency = text(column::CURRENCY).or(report.then_some(NO_CURRENCY));
         self.currency.push_option(currency);
         let currency = currency.unwrap_or_default();
         let (seq, at_row) = (records.seq.value(row), records.row.value(row));
@@ -111,10 +111,15 @@ impl<'a> Facts<'a> {
             Money::Report { amounts, days_past_due } => {
                 self.report(records, row, currency, amounts, days_past_due);
             }
-            Money::Movement(amount) => self.movement(records, row, currency, amount),
+            Money::Movement(amount) => self.movement(records, row, currency, Some(amount)),
+            Money::None => self.movement(records, row, currency, None),
         }
         self.content.text(bytes(column::CHANNEL));
         self.content.text(bytes(column::REVERSES));
+        let grounds = [column::REASON, column::PAYER, column::AUTHORITY].map(bytes);
+        if !report && grounds.iter().any(|text| !text.is_empty()) {
+            grounds.into_iter().for_each(|text| self.content.text(text));
+        }
         self.digest.push(self.content.digest());
     }
 
@@ -170,7 +175,8 @@ impl<'a> Facts<'a> {
         self.content.null();
     }
 
-    fn movement(&mut self, records: &Records, row: usize, currency: &str, amount: i64) {
+    /// What has no state of a loan: a movement, or a notice, which has no amount either.
+    fn movement(&mut self, records: &Records, row: usize, currency: &str, amount: Option<i64>) {
         let bytes = |column| records.text(column, row).unwrap_or_default().as_bytes();
         self.person.push_null();
         self.content.null();
@@ -191,8 +197,8 @@ impl<'a> Facts<'a> {
         for _ in 0..10 {
             self.content.null();
         }
-        self.amount.append_value(i128::from(amount));
-        self.content.number(Some(amount));
+        self.amount.append_option(amount.map(i128::from));
+        self.content.number(amount);
     }
 
     pub(super) fn finish(mut self, records: &Records) -> RecordBatch {
@@ -227,6 +233,9 @@ impl<'a> Facts<'a> {
             Arc::new(self.amount.finish()),
             texts(column::CHANNEL),
             texts(column::REVERSES),
+            texts(column::REASON),
+            texts(column::PAYER),
+            texts(column::AUTHORITY),
             self.source.finish(),
         ]);
         let schema = facts::facts();

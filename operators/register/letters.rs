@@ -74,6 +74,10 @@ impl<'a> Facts<'a> {
         text(self.id, row).unwrap_or_default()
     }
 
+    pub(super) fn at(&self, row: usize) -> i64 {
+        self.at.value(row)
+    }
+
     pub(super) fn loan_id(&self, row: usize) -> &'a str {
         text(self.loan_id, row).unwrap_or_default()
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Int64Type};
 
 use super::letters::Facts;
 use super::pending::table;
@@ -14,6 +14,8 @@ use crate::texts::Texts;
 
 /// No lender named yet, or no borrower known yet.
 const NONE: u32 = u32::MAX;
+/// No instant: the loan is open.
+const OPEN: i64 = i64::MAX;
 
 /// Row *i* of every column belongs to loan *i*. A loan that only movements have named has a row,
 /// and no borrower.
@@ -25,6 +27,8 @@ pub(super) struct Loans {
     lender: Vec<u32>,
     borrower: Vec<u32>,
     shard: Vec<u32>,
+    /// Since when the lender has closed the loan; [`OPEN`] if it has not.
+    closed_at: Vec<i64>,
     /// The key being made, kept so that making one allocates nothing.
     key: String,
     /// Whether a loan is known only together with its lender.
@@ -53,6 +57,7 @@ impl Loans {
             self.lender.push(NONE);
             self.borrower.push(NONE);
             self.shard.push(0);
+            self.closed_at.push(OPEN);
         }
         loan
     }
@@ -60,6 +65,16 @@ impl Loans {
     /// Whether a report of the loan was accepted.
     pub(super) fn known(&self, loan: u32) -> bool {
         self.borrower[loan as usize] != NONE
+    }
+
+    /// Whether the lender has closed the loan by an instant.
+    pub(super) fn closed(&self, loan: u32, at: i64) -> bool {
+        self.closed_at[loan as usize] <= at
+    }
+
+    /// The lender closes the loan, or opens it again.
+    pub(super) fn close(&mut self, loan: u32, at: Option<i64>) {
+        self.closed_at[loan as usize] = at.unwrap_or(OPEN);
     }
 
     /// Whether somebody speaks of another lender's loan.
@@ -145,6 +160,7 @@ impl Loans {
             ("loan", Arc::new(self.keys.save()) as ArrayRef),
             ("lender", named(&self.lenders, &self.lender)),
             ("borrower_key", named(&self.borrowers, &self.borrower)),
+            ("closed_at", Arc::new(Int64Array::from(self.closed_at.clone()))),
         ])
     }
 
@@ -157,7 +173,11 @@ impl Loans {
             Ok(column.as_string())
         };
         let (loan, lender, borrower) = (texts("loan")?, texts("lender")?, texts("borrower_key")?);
+        let closed_at = saved.column_by_name("closed_at").ok_or("a column of loans is missing")?;
+        let closed_at =
+            closed_at.as_primitive_opt::<Int64Type>().ok_or("an instant of loans is no number")?;
         let mut loans = Loans {
+            closed_at: closed_at.values().to_vec(),
             keys: Keys::load(loan),
             of_lender: rules.loan_key == LoanKey::LenderLoan,
             ..Loans::default()
@@ -184,5 +204,6 @@ impl Loans {
             + self.lenders.size()
             + self.borrowers.size()
             + 4 * (self.lender.capacity() + self.borrower.capacity() + self.shard.capacity())
+            + 8 * self.closed_at.capacity()
     }
 }

@@ -20,7 +20,9 @@
 //!
 //! A letter keeps the place of the fact that caused it; several may share one. `suspended` and
 //! `released` letters are the movement's but for their kind: they have its lender as it was given
-//! and no borrower. A fact of any other kind passes to this very shard.
+//! and no borrower. Money that was paid after its lender closed a loan waits in the same way until
+//! the loan is opened again; only what is written off still takes it. A lender's notice of an unknown loan waits for it as movements do, but in no
+//! suspense: it moves no money. A fact of any other kind passes to this very shard.
 
 mod letters;
 mod loans;
@@ -33,12 +35,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, UInt64Array};
 
-use crate::facts::shard;
+use crate::facts::{is_notice, shard};
 use crate::rules::Rules;
 use crate::{LoadError, Operator, Says, Verb, facts};
 use letters::{Facts, From, Letter, Letters, Refusals, Stamp};
 use loans::Loans;
-use pending::Pendings;
+use pending::{Pendings, Suspended};
 use seen::{Seen, Verdict};
 
 pub(crate) const VERB: Verb = Verb {
@@ -115,9 +117,49 @@ impl Register {
             return;
         }
         let key = Seen::movement(loan, facts.id(row));
+        if self.comes_late(loan, facts.kind(row), facts.at(row)) && !self.seen.has(key) {
+            self.suspend(facts, row, loan, said);
+            return;
+        }
         if let Some(replaces_at) = self.judge(facts, row, loan, key, said) {
             said.letters.push(self.letter(loan, row, replaces_at));
         }
+    }
+
+    /// What a lender decides about a loan. It waits for the loan's first report, as movements do.
+    fn notice(&mut self, facts: &Facts, row: usize, said: &mut Said) {
+        let lender = facts.lender(row);
+        let loan = self.loans.row(&self.rules, lender, facts.loan_id(row));
+        if !self.loans.known(loan) {
+            self.wait(facts, row, loan, said);
+            return;
+        }
+        if self.loans.foreign(loan, lender) {
+            said.refused.push(facts, row, None, FOREIGN);
+            return;
+        }
+        let key = Seen::report(loan, facts.id(row));
+        if let Some(replaces_at) = self.judge(facts, row, loan, key, said) {
+            said.letters.push(self.letter(loan, row, replaces_at));
+            self.decide(loan, facts.kind(row), facts.at(row));
+            if !self.loans.closed(loan, i64::MAX - 1) {
+                self.release(facts, row, loan, said);
+            }
+        }
+    }
+
+    /// A lender closes a loan, or opens it again. What is written off may still bring money in.
+    fn decide(&mut self, loan: u32, notice: &str, at: i64) {
+        match notice {
+            "reopened" => self.loans.close(loan, None),
+            "written_off" => {}
+            _ => self.loans.close(loan, Some(at)),
+        }
+    }
+
+    /// Whether money was paid after its loan was closed: it waits until the loan is open again.
+    fn comes_late(&self, loan: u32, kind: &str, at: i64) -> bool {
+        matches!(kind, "payment" | "payoff") && self.loans.closed(loan, at)
     }
 
     /// Whether a fact goes on, and the instant of the copy it replaces.
@@ -146,29 +188,48 @@ impl Register {
         }
     }
 
-    /// Sends a movement of an unknown loan into suspense and keeps it.
-    fn suspend(&mut self, facts: &Facts, row: usize, loan: u32, said: &mut Said) {
+    /// Keeps a fact of an unknown loan, if it says anything new; answers with that, and with the
+    /// lesser copy that it replaces.
+    fn wait(
+        &mut self,
+        facts: &Facts,
+        row: usize,
+        loan: u32,
+        said: &mut Said,
+    ) -> Option<Option<Suspended>> {
         let lender = facts.lender(row);
-        let key = Seen::suspended(loan, lender, facts.id(row));
+        let key = Seen::suspended(loan, lender, facts.id(row), is_notice(facts.kind(row)));
         let (place, verdict) = self.seen.judge(key, facts.copy(row));
         match verdict {
             Verdict::New => {}
             Verdict::Wins(old) => said.refused.push_copy(facts, row, lender, &old, CONFLICT),
             Verdict::Repeat => {
                 self.repeats += 1;
-                return;
+                return None;
             }
             Verdict::Loses => {
                 said.refused.push(facts, row, None, CONFLICT);
-                return;
+                return None;
             }
         }
+        Some(self.pendings.keep(loan, place, facts.suspended(row)))
+    }
+
+    /// Sends a movement of an unknown loan into suspense and keeps it.
+    fn suspend(&mut self, facts: &Facts, row: usize, loan: u32, said: &mut Said) {
+        let Some(lesser) = self.wait(facts, row, loan, said) else { return };
         let to_shard = shard(facts.loan_id(row), self.rules.shards);
         let stamp = Stamp { to_shard, borrower: None, lender: None, replaces_at: None };
         // The shard that holds suspended money remembers no copies: the lesser one leaves first.
-        if let Some(lesser) = self.pendings.keep(loan, place, facts.suspended(row)) {
+        if let Some(lesser) = lesser
+            && facts::is_money(lesser.kind())
+        {
             let from = said.letters.keep(&lesser);
             said.letters.push(Letter { from, cause: row, kind: Some("released"), stamp });
+        }
+        // A waiver or a fee waits for its loan too, but there is nothing to put into suspense.
+        if !facts::is_money(facts.kind(row)) {
+            return;
         }
         said.letters.push(Letter {
             from: From::Fact(row),
@@ -181,17 +242,27 @@ impl Register {
     /// Sends what waited for a loan: out of suspense, then to the loan.
     fn release(&mut self, facts: &Facts, row: usize, loan: u32, said: &mut Said) {
         let to_shard = shard(facts.loan_id(row), self.rules.shards);
-        for movement in self.pendings.release(loan) {
+        for (number, movement) in self.pendings.release(loan) {
+            if self.comes_late(loan, movement.kind(), movement.copy.at) {
+                self.pendings.keep(loan, number, movement);
+                continue;
+            }
             let lender = movement.lender();
             let stamp = Stamp { to_shard, borrower: None, lender: None, replaces_at: None };
             let from = said.letters.keep(&movement);
-            said.letters.push(Letter { from, cause: row, kind: Some("released"), stamp });
+            let notice = is_notice(movement.kind());
+            if !notice && facts::is_money(movement.kind()) {
+                said.letters.push(Letter { from, cause: row, kind: Some("released"), stamp });
+            }
             let copy = movement.copy;
             if self.loans.foreign(loan, lender) {
                 said.refused.push_copy(facts, row, lender, &copy, FOREIGN);
                 continue;
             }
-            let key = Seen::movement(loan, movement.id());
+            let key = match notice {
+                true => Seen::report(loan, movement.id()),
+                false => Seen::movement(loan, movement.id()),
+            };
             let replaces_at = match self.seen.judge(key, copy).1 {
                 Verdict::New => None,
                 Verdict::Repeat => continue,
@@ -208,6 +279,9 @@ impl Register {
             };
             let Letter { stamp, .. } = self.letter(loan, row, replaces_at);
             said.letters.push(Letter { from, cause: row, kind: None, stamp });
+            if notice {
+                self.decide(loan, movement.kind(), copy.at);
+            }
         }
     }
 
@@ -231,7 +305,8 @@ impl Operator for Register {
         for row in 0..rows {
             match facts.kind(row) {
                 "report" => self.report(&facts, row, &mut said),
-                "payment" | "reversal" => self.movement(&facts, row, &mut said),
+                kind if facts::is_movement(kind) => self.movement(&facts, row, &mut said),
+                kind if is_notice(kind) => self.notice(&facts, row, &mut said),
                 _ => {
                     let stamp = Stamp { to_shard: self.shard, ..Stamp::default() };
                     said.letters.push(Letter {

@@ -16,7 +16,7 @@ use crate::facts;
 use crate::texts::Texts;
 
 /// The texts a movement may have, of the columns of a fact.
-pub(super) const TEXTS: [&str; 11] = [
+pub(super) const TEXTS: [&str; 14] = [
     "kind",
     "id",
     "loan_id",
@@ -27,8 +27,12 @@ pub(super) const TEXTS: [&str; 11] = [
     "currency",
     "channel",
     "reverses",
+    "reason",
+    "payer",
+    "authority",
     "source",
 ];
+const KIND: usize = 0;
 const ID: usize = 1;
 const LENDER_ID: usize = 3;
 
@@ -69,6 +73,10 @@ impl Suspended {
         self.texts()[ID].unwrap_or_default()
     }
 
+    pub(super) fn kind(&self) -> &str {
+        self.texts()[KIND].unwrap_or_default()
+    }
+
     pub(super) fn lender(&self) -> Option<&str> {
         self.texts()[LENDER_ID]
     }
@@ -86,14 +94,15 @@ impl Pendings {
         self.waiting.insert((loan, id), movement)
     }
 
-    /// Lets go of what waits for a loan.
-    pub(super) fn release(&mut self, loan: u32) -> Vec<Suspended> {
+    /// Lets go of what waits for a loan, each under the number of its id.
+    pub(super) fn release(&mut self, loan: u32) -> Vec<(u32, Suspended)> {
         if self.waiting.is_empty() {
             return Vec::new();
         }
         let places: Vec<(u32, u32)> =
             self.waiting.range((loan, 0)..=(loan, u32::MAX)).map(|(place, _)| *place).collect();
-        places.iter().filter_map(|place| self.waiting.remove(place)).collect()
+        let taken = places.into_iter().map(|place| (place.1, self.waiting.remove(&place)));
+        taken.filter_map(|(id, movement)| Some((id, movement?))).collect()
     }
 
     pub(super) fn save(&self) -> RecordBatch {

@@ -52,9 +52,16 @@ impl Seen {
     }
 
     /// While its loan is unknown, a movement's id is also its lender's.
-    pub(super) fn suspended(loan: u32, lender: Option<&str>, id: &str) -> u64 {
+    /// A notice's ids are apart from a movement's here too.
+    pub(super) fn suspended(loan: u32, lender: Option<&str>, id: &str, notice: bool) -> u64 {
         let lender = lender.map_or(0, |lender| hash_bytes(lender.as_bytes()));
-        scoped(2, loan, scoped(3, loan, lender) ^ hash_bytes(id.as_bytes()))
+        let scope = if notice { 4 } else { 2 };
+        scoped(scope, loan, scoped(3, loan, lender) ^ hash_bytes(id.as_bytes()))
+    }
+
+    /// Whether an id was seen.
+    pub(super) fn has(&self, key: u64) -> bool {
+        self.index.find(key, |place| self.keys[*place as usize] == key).is_some()
     }
 
     /// Compares a copy with the one that counts, if there is one, and keeps the greater; answers

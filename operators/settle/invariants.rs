@@ -12,6 +12,7 @@ use arrow::array::{BooleanArray, Decimal128Array, StringArray, UInt32Array, UInt
 use arrow::record_batch::RecordBatch;
 
 use crate::account::letters::{column, text};
+use crate::facts;
 
 /// How many rows break each invariant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,30 @@ pub struct Broken {
     pub uncleared: u64,
     /// (8) Movements booked for the first time twice.
     pub repeated: u64,
+}
+
+impl Broken {
+    /// The count of each, by the name that the metric has for it.
+    pub fn counts(&self) -> [(&'static str, u64); 6] {
+        [
+            ("entries_sum_to_zero", self.unbalanced),
+            ("money_in_is_posted", self.unposted),
+            ("nothing_owed_below_zero", self.negative),
+            ("components_sum_to_balance", self.unsummed),
+            ("clearing_is_an_agency_s", self.uncleared),
+            ("a_movement_posts_once", self.repeated),
+        ]
+    }
+
+    /// Counts those of another step too.
+    pub fn add(&mut self, other: &Broken) {
+        self.unbalanced += other.unbalanced;
+        self.unposted += other.unposted;
+        self.negative += other.negative;
+        self.unsummed += other.unsummed;
+        self.uncleared += other.uncleared;
+        self.repeated += other.repeated;
+    }
 }
 
 /// A letter: sequence and row.
@@ -61,12 +86,16 @@ fn check_bookings(bookings: &RecordBatch, broken: &mut Broken) -> BTreeMap<Lette
     let kinds: &StringArray = column(bookings, "kind");
     let ids: &StringArray = column(bookings, "movement_id");
     let loans: &StringArray = column(bookings, "loan_id");
+    let acts: &StringArray = column(bookings, "act");
     let corrections: &BooleanArray = column(bookings, "correction");
     let mut booked: BTreeMap<Letter, i128> = BTreeMap::new();
     let mut firsts: BTreeMap<(Option<&str>, Option<&str>), i64> = BTreeMap::new();
     for row in 0..bookings.num_rows() {
         let total: i128 = parts.iter().map(|part| part.value(row)).sum();
-        *booked.entry(letter(bookings, row)).or_default() += total;
+        // Debt that is waived, written off or charged is no money.
+        if text(acts, row).is_none_or(facts::is_money) {
+            *booked.entry(letter(bookings, row)).or_default() += total;
+        }
         let change = match text(kinds, row) {
             Some("withdrawn") => -1,
             Some("suspended" | "released") => 0,

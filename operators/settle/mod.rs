@@ -14,8 +14,11 @@ pub mod contract;
 mod contracts;
 mod deals;
 pub mod invariants;
+mod lines;
 mod post;
+mod rows;
 mod stays;
+mod sums;
 pub mod waterfall;
 
 #[cfg(test)]
@@ -23,20 +26,21 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, BooleanArray, Decimal128Array, Int32Array, Int64Array, StringArray,
-    TimestampMicrosecondArray, UInt32Array, UInt64Array,
-};
+use arrow::array::{Array, Int32Array};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
+use self::contract::commission::Paid;
 use self::contracts::{Contracts, Terms};
 use self::deals::Deals;
-use self::post::{Ledger, Lines, Posting};
-use self::stays::Stays;
-use crate::account::letters::{column, text};
+use self::lines::Lines;
+use self::post::{Ledger, Posting};
+use self::rows::Rows;
+use self::stays::{Stay, Stays};
+use self::sums::{Desks, Sums};
+use crate::account::letters::text;
 use crate::account::says::{Refused, batch};
-use crate::account::{day_of, loaded, table};
+use crate::account::{day_of, loaded, newest_day, table};
 use crate::rules::Rules;
 use crate::{LoadError, Operator, Verb, facts};
 
@@ -59,92 +63,13 @@ pub struct Settle {
     deals: Deals,
     stays: Stays,
     contracts: Contracts,
+    desks: Desks,
+    sums: Sums,
     close_after_days: i32,
     /// The newest day tick.
     day: Option<i32>,
     schemas: [SchemaRef; 3],
     key: String,
-}
-
-/// The bookings of one step, column by column.
-struct Rows<'a> {
-    shard: &'a UInt32Array,
-    seq: &'a UInt64Array,
-    row: &'a UInt32Array,
-    line: &'a UInt32Array,
-    kind: &'a StringArray,
-    movement_id: &'a StringArray,
-    loan_id: &'a StringArray,
-    lender_id: &'a StringArray,
-    currency: &'a StringArray,
-    paid_at: &'a TimestampMicrosecondArray,
-    channel: &'a StringArray,
-    correction: &'a BooleanArray,
-    /// penalty, fee, interest, principal, over, before_report, suspense.
-    money: [&'a Decimal128Array; 7],
-    number: &'a UInt32Array,
-    undoes: &'a UInt32Array,
-    booked: &'a Decimal128Array,
-    agency_id: &'a StringArray,
-    desk_id: &'a StringArray,
-    placement: &'a UInt32Array,
-    commission_rate: &'a Decimal128Array,
-}
-
-impl<'a> Rows<'a> {
-    fn of(batch: &'a RecordBatch) -> Self {
-        Rows {
-            shard: column(batch, "shard"),
-            seq: column(batch, "seq"),
-            row: column(batch, "row"),
-            line: column(batch, "line"),
-            kind: column(batch, "kind"),
-            movement_id: column(batch, "movement_id"),
-            loan_id: column(batch, "loan_id"),
-            lender_id: column(batch, "lender_id"),
-            currency: column(batch, "currency"),
-            paid_at: column(batch, "paid_at"),
-            channel: column(batch, "channel"),
-            correction: column(batch, "correction"),
-            money: [
-                column(batch, "penalty"),
-                column(batch, "fee"),
-                column(batch, "interest"),
-                column(batch, "principal"),
-                column(batch, "over"),
-                column(batch, "before_report"),
-                column(batch, "suspense"),
-            ],
-            number: column(batch, "number"),
-            undoes: column(batch, "undoes"),
-            booked: column(batch, "booked"),
-            agency_id: column(batch, "agency_id"),
-            desk_id: column(batch, "desk_id"),
-            placement: column(batch, "placement"),
-            commission_rate: column(batch, "commission_rate"),
-        }
-    }
-
-    /// What happened to a placement comes before the money of its letter.
-    fn place(&self, i: usize) -> (u64, u32, Option<u32>) {
-        let line = self.line.is_valid(i).then(|| self.line.value(i));
-        (self.seq.value(i), self.row.value(i), line)
-    }
-
-    /// Rows in log order. A join may have mixed them; mostly it has not.
-    fn order(&self) -> Option<Vec<usize>> {
-        let rows = self.seq.len();
-        if (1..rows).all(|i| self.place(i - 1) <= self.place(i)) {
-            return None;
-        }
-        let mut order: Vec<usize> = (0..rows).collect();
-        order.sort_by_key(|i| self.place(*i));
-        Some(order)
-    }
-
-    fn money(&self, i: usize) -> [i128; 7] {
-        self.money.map(|part| if part.is_valid(i) { part.value(i) } else { 0 })
-    }
 }
 
 impl Settle {
@@ -153,6 +78,8 @@ impl Settle {
             deals: Deals::default(),
             stays: Stays::default(),
             contracts: Contracts::default(),
+            desks: Desks::default(),
+            sums: Sums::default(),
             close_after_days: rules.close_after_days,
             day: None,
             schemas: [facts::ledger(), facts::lines(), facts::refused()],
@@ -160,17 +87,22 @@ impl Settle {
         }
     }
 
-    /// The day a fact is booked on: its own, or the first open one once that is closed.
-    fn booked_on(&self, own: i32) -> i32 {
-        self.day.map_or(own, |day| own.max(day.saturating_sub(self.close_after_days) + 1))
+    /// The first day that takes more, once one has closed.
+    fn open_day(&self) -> Option<i32> {
+        self.day.map(|day| day.saturating_sub(self.close_after_days).saturating_add(1))
     }
 
-    /// The deal that a row is settled under: of its payment, its own, or the one in force now.
+    /// The day a fact is booked on: its own, or the first open one once that is closed.
+    fn booked_on(&self, own: i32) -> i32 {
+        self.open_day().map_or(own, |open| own.max(open))
+    }
+
+    /// The deal that a row is settled under: the one it had first, that of the movement it takes
+    /// back, or the one in force.
     fn deal(&mut self, rows: &Rows<'_>, i: usize, day: i32) -> u32 {
         let number = rows.number.is_valid(i).then(|| rows.number.value(i));
-        let correction = rows.correction.is_valid(i) && rows.correction.value(i);
         let Some(number) = number else { return deals::NOBODY };
-        if correction && let Some(deal) = self.deals.of(number) {
+        if let Some(deal) = self.deals.of(number) {
             return deal;
         }
         let undone = rows.undoes.is_valid(i).then(|| rows.undoes.value(i));
@@ -181,50 +113,68 @@ impl Settle {
         deal
     }
 
-    /// The deal of a postmark: whom a row names, on what terms.
-    fn named(&mut self, rows: &Rows<'_>, i: usize, day: i32) -> (u32, Terms) {
+    /// Whom new money counts for: the placement in force at its place in the log, or by contract
+    /// that in force when it was paid; nobody once the tail after its end is over.
+    fn attribute(&mut self, rows: &Rows<'_>, i: usize, day: i32) -> u32 {
         let agency = text(rows.agency_id, i).unwrap_or_default();
         if agency.is_empty() {
-            return (deals::NOBODY, Terms::default());
-        }
-        let lender = text(rows.lender_id, i).unwrap_or_default();
-        let terms = self.contracts.terms(lender, agency, day, &mut self.key);
-        let rate = &rows.commission_rate;
-        let rate = if rate.is_valid(i) { rate.value(i) } else { 0 };
-        let desk = text(rows.desk_id, i).unwrap_or_default();
-        let contract = (terms, self.contracts.name(terms));
-        (self.deals.row(agency, desk, rate, contract, &mut self.key), terms)
-    }
-
-    /// Whom new money counts for: the placement in force at its place in the log, or by contract
-    /// that in force when it was paid; nobody once the tail after a recall is over.
-    fn attribute(&mut self, rows: &Rows<'_>, i: usize, day: i32) -> u32 {
-        let (deal, terms) = self.named(rows, i, day);
-        if !terms.by_paid_at && terms.tail_days.is_none() {
-            return deal;
-        }
-        let (Some(loan), true) = (text(rows.loan_id, i), rows.paid_at.is_valid(i)) else {
-            return deal;
-        };
-        let paid_at = rows.paid_at.value(i);
-        let stay =
-            if terms.by_paid_at { self.stays.at(loan, paid_at) } else { self.stays.last(loan) };
-        let Some(stay) = stay else { return deal };
-        let late = |tail: i32| day_of(paid_at) > day_of(stay.to).saturating_add(tail);
-        if stay.to != i64::MAX && terms.tail_days.is_some_and(late) {
             return deals::NOBODY;
         }
-        if terms.by_paid_at { stay.deal } else { deal }
+        let Settle { deals, stays, contracts, desks, key, .. } = self;
+        let lender = text(rows.lender_id, i).unwrap_or_default();
+        let mut terms = contracts.terms(lender, agency, day, key);
+        let mut paid = paid(rows, i);
+        let mut base = (agency, text(rows.desk_id, i).unwrap_or_default(), rate(rows, i));
+        let instant = rows.paid_at.is_valid(i).then(|| rows.paid_at.value(i));
+        let placement = rows.placement.is_valid(i).then(|| rows.placement.value(i));
+        let mut taken = None;
+        if let (true, Some(loan), Some(at)) = (terms.looks_back(), text(rows.loan_id, i), instant) {
+            let stay = match terms.by_paid_at {
+                true => stays.at(loan, at),
+                false => placement.and_then(|placement| stays.of(loan, placement)),
+            };
+            let late = |tail: i32, to: i64| day_of(at) > day_of(to).saturating_add(tail);
+            if let Some(stay) = stay {
+                let tail = terms.tail_days.filter(|_| stay.to != i64::MAX);
+                if tail.is_some_and(|tail| late(tail, stay.to)) {
+                    return deals::NOBODY;
+                }
+                if terms.at_placement {
+                    paid.days_past_due = i64::from(stay.days_past_due);
+                    paid.balance = stay.balance;
+                }
+                taken = Some(deals.deal(stay.deal).clone());
+            }
+        }
+        if let Some(stay) = &taken {
+            if stay.agency != agency {
+                terms = contracts.terms(lender, &stay.agency, day, key);
+            }
+            base = (&stay.agency, &stay.desk, stay.rate);
+        }
+        paid.litigated = desks.is_legal(base.1);
+        let rate = terms.schedule.rate_of(base.2, &paid);
+        deals.row(base.0, base.1, rate, terms, key)
     }
 
     /// A placement began or ended.
     fn place(&mut self, rows: &Rows<'_>, i: usize) {
+        if !self.contracts.look_back {
+            return;
+        }
         let (Some(loan), true) = (text(rows.loan_id, i), rows.paid_at.is_valid(i)) else { return };
         let (placement, at) = (rows.placement.value(i), rows.paid_at.value(i));
         match text(rows.channel, i) {
             Some("placed") => {
-                let (deal, _) = self.named(rows, i, day_of(at));
-                self.stays.begin(loan, placement, at, deal);
+                let agency = text(rows.agency_id, i).unwrap_or_default();
+                let desk = text(rows.desk_id, i).unwrap_or_default();
+                let none = Terms::default();
+                let deal = self.deals.row(agency, desk, rate(rows, i), &none, &mut self.key);
+                let Paid { days_past_due, balance, .. } = paid(rows, i);
+                let days_past_due = days_past_due as i32;
+                let (from, to) = (at, i64::MAX);
+                let stay = Stay { from, to, deal, placement, days_past_due, balance };
+                self.stays.begin(loan, stay);
             }
             Some("waiting" | "unpriced") | None => {}
             Some(_) => self.stays.end(loan, placement, at),
@@ -238,33 +188,67 @@ impl Settle {
         }
         let own = if rows.paid_at.is_valid(i) { day_of(rows.paid_at.value(i)) } else { 0 };
         let booked_on = self.booked_on(own);
-        let deal = self.deal(rows, i, booked_on);
+        let row = self.deal(rows, i, booked_on);
         let money = rows.money(i);
         let collected: i128 = money[..4].iter().sum();
-        let booked = if rows.booked.is_valid(i) { rows.booked.value(i) } else { 0 };
-        let deal = self.deals.deal(deal);
-        let commission = deal.commission(booked + collected) - deal.commission(booked);
+        let currency = text(rows.currency, i);
+        let act = text(rows.act, i).unwrap_or(kind);
+        let deal = self.deals.deal(row);
+        let (mut commission, mut vat) = (0, 0);
+        // Whoever gives money or debt away has collected nothing.
+        if facts::is_money(act) && act != "refund" && row != deals::NOBODY {
+            let booked = if rows.booked.is_valid(i) { rows.booked.value(i) } else { 0 };
+            let (raw_before, raw) = (deal.raw(booked), deal.raw(booked + collected));
+            let [before, after] = if deal.schedule.per_sum {
+                self.sums.add((row, booked_on), currency, raw - raw_before)
+            } else {
+                [raw_before, raw]
+            };
+            let (before, after) = (deal.rounded(before), deal.rounded(after));
+            commission = after - before;
+            vat = deal.vat(after) - deal.vat(before);
+        }
         let posting = Posting {
             place: (rows.shard.value(i), rows.seq.value(i), rows.row.value(i)),
             kind,
+            act,
             movement_id: text(rows.movement_id, i).unwrap_or_default(),
             loan_id: text(rows.loan_id, i),
             lender_id: text(rows.lender_id, i),
-            agency_id: &deal.agency,
-            contract: &deal.contract,
-            rule: &deal.rule,
-            currency: text(rows.currency, i),
+            deal,
+            currency,
             channel: text(rows.channel, i),
             correction: rows.correction.is_valid(i) && rows.correction.value(i),
+            recovered: rows.recovered.is_valid(i) && rows.recovered.value(i),
+            waterfall: text(rows.waterfall, i).unwrap_or(act),
+            grounds: text(rows.grounds, i),
             booked_on,
             money,
             collected,
             commission,
+            vat,
         };
         ledger.post(&posting);
-        if !matches!(kind, "suspended" | "released") {
+        if posting.is_money() && !matches!(kind, "suspended" | "released") {
             lines.push(&posting);
         }
+    }
+}
+
+/// A row's rate of its placement, in millionths.
+fn rate(rows: &Rows<'_>, i: usize) -> i64 {
+    let rates = rows.commission_rate;
+    if rates.is_valid(i) { i64::try_from(rates.value(i)).unwrap_or(0) } else { 0 }
+}
+
+/// A row's loan, as tiers look at it.
+fn paid(rows: &Rows<'_>, i: usize) -> Paid {
+    let (days, balances) = (rows.days_past_due, rows.balance);
+    let balance = if balances.is_valid(i) { balances.value(i) } else { 0 };
+    Paid {
+        days_past_due: if days.is_valid(i) { i64::from(days.value(i)) } else { 0 },
+        balance: i64::try_from(balance).unwrap_or(i64::MAX),
+        ..Paid::default()
     }
 }
 
@@ -290,11 +274,14 @@ impl Operator for Settle {
 
     fn hear(&mut self, name: &str, rows: &RecordBatch) {
         match name {
-            "day" => {
-                let heard = newest_day(rows);
-                self.day = self.day.max(heard);
+            "ticks" | "day" => {
+                self.day = self.day.max(newest_day(rows));
+                if let Some(open) = self.open_day() {
+                    self.sums.close(open);
+                }
             }
             "contracts" => self.contracts.hear(rows),
+            "desks" => self.desks.hear(rows),
             _ => {}
         }
     }
@@ -302,16 +289,19 @@ impl Operator for Settle {
     fn save(&self) -> Vec<RecordBatch> {
         let [deals, movements] = self.deals.save();
         let day = table(vec![("day", Arc::new(Int32Array::from(vec![self.day])))]);
-        vec![deals, movements, self.contracts.save(), self.stays.save(), day]
+        let (contracts, stays) = (self.contracts.save(), self.stays.save());
+        vec![deals, movements, contracts, stays, day, self.desks.save(), self.sums.save()]
     }
 
     fn load(&mut self, tables: Vec<RecordBatch>) -> Result<(), LoadError> {
         let mut wake = || {
-            let [deals, movements, contracts, stays, day] = tables.as_slice() else {
-                return Err(format!("{} tables instead of 5", tables.len()));
+            let [deals, movements, contracts, stays, day, desks, sums] = tables.as_slice() else {
+                return Err(format!("{} tables instead of 7", tables.len()));
             };
             self.deals = Deals::load(deals, movements)?;
-            self.contracts = Contracts::load(contracts)?;
+            self.contracts = Contracts::load(contracts);
+            self.desks = Desks::load(desks);
+            self.sums = Sums::load(sums)?;
             self.stays = Stays::load(stays, self.deals.len())?;
             let days: &Int32Array = loaded(day, "day")?;
             self.day = (days.len() == 1 && days.is_valid(0)).then(|| days.value(0));
@@ -323,11 +313,4 @@ impl Operator for Settle {
     fn size(&self) -> usize {
         self.deals.size() + self.stays.size() + self.contracts.size()
     }
-}
-
-/// The newest day among ticks.
-fn newest_day(rows: &RecordBatch) -> Option<i32> {
-    let numbers = rows.column_by_name("number")?.as_any().downcast_ref::<Int64Array>()?;
-    let days = (0..numbers.len()).filter(|i| numbers.is_valid(*i)).map(|i| numbers.value(i));
-    days.max().and_then(|day| i32::try_from(day).ok())
 }

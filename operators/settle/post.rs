@@ -1,36 +1,63 @@
-//! Double entry: the lines of one booking, and what it changes on a statement.
+//! Double entry: the lines of one booking.
 //!
 //! Debit is positive. Money comes in by the bank, or by the agency's clearing account where the
-//! agency took it; it goes to the parts of the receivable, to the borrower's credit for what is
-//! over, or waits. Commission is a cost of collection owed to the agency. Every booking's lines
-//! sum to zero.
+//! agency took it; it goes to the parts of the receivable, to income once the loan was charged
+//! off, to the borrower's credit for what is over, or waits. Debt that changes without money has
+//! an account for its reason. Commission is a cost of collection owed to the agency, with VAT
+//! where there is any. Every booking's lines sum to zero, and each names the event, the contract
+//! and the rule that it follows from.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Builder, Decimal128Builder, Int64Builder, StringBuilder};
+use arrow::array::{ArrayRef, Date32Array, Decimal128Array, UInt32Array, UInt64Array};
 
-use crate::account::says::{Place, money, texts};
+use super::deals::Deal;
+use crate::facts;
+use crate::texts::Texts;
 
 /// A booking with all that was decided about it.
 pub struct Posting<'a> {
     pub place: (u32, u64, u32),
     pub kind: &'a str,
+    /// What the movement is, where its kind is `withdrawn`.
+    pub act: &'a str,
     pub movement_id: &'a str,
     pub loan_id: Option<&'a str>,
     pub lender_id: Option<&'a str>,
-    pub agency_id: &'a str,
-    /// Of the deal: contract and version, rate and rounding.
-    pub contract: &'a str,
-    pub rule: &'a str,
+    pub deal: &'a Deal,
     pub currency: Option<&'a str>,
     pub channel: Option<&'a str>,
     pub correction: bool,
+    /// Whether the loan was charged off before.
+    pub recovered: bool,
+    pub waterfall: &'a str,
+    /// The bank's code, the payer or the authority.
+    pub grounds: Option<&'a str>,
     pub booked_on: i32,
     /// penalty, fee, interest, principal, over, before_report, suspense.
     pub money: [i128; 7],
     /// penalty + fee + interest + principal.
     pub collected: i128,
     pub commission: i128,
+    pub vat: i128,
+}
+
+impl Posting<'_> {
+    /// Whether money moved, and not only debt.
+    pub fn is_money(&self) -> bool {
+        facts::is_money(self.act)
+    }
+
+    /// By how much what the agency holds for the lender changes.
+    pub fn held(&self) -> i128 {
+        if self.by_agency() { self.money.iter().sum() } else { 0 }
+    }
+
+    /// Whether the agency took the money. A third party pays the creditor.
+    fn by_agency(&self) -> bool {
+        let agency = self.channel == Some("agency") && !self.deal.agency.is_empty();
+        agency && self.act != "payoff" && self.is_money()
+    }
 }
 
 /// Accounts that money goes to, in the order of [`Posting::money`].
@@ -44,23 +71,38 @@ const CREDITS: [&str; 7] = [
     "suspense",
 ];
 
-/// Accounts that commission moves between.
+/// What comes in after a charge-off.
+const INCOME: &str = "recovery_income";
 const COST: &str = "collection_cost";
 const PAYABLE: &str = "agency_payable";
+const VAT: &str = "input_vat";
+
+/// One line: an account, what it takes, and the rule that says so.
+#[derive(Clone, Copy, Default)]
+struct Line<'a> {
+    account: &'static str,
+    amount: i128,
+    rule: &'a str,
+}
+
+/// The most lines of a booking: where money comes from, seven parts, three of commission.
+const LINES_MAX: usize = 11;
 
 /// The ledger of one step while it grows.
 pub struct Ledger {
-    place: Place,
-    entry_id: StringBuilder,
+    shard: Vec<u32>,
+    seq: Vec<u64>,
+    row: Vec<u32>,
+    entry_id: Texts,
     /// loan_id, lender_id, agency_id.
-    ids: [StringBuilder; 3],
-    account: StringBuilder,
-    amount: Decimal128Builder,
-    currency: StringBuilder,
-    booked_on: Date32Builder,
-    cause: StringBuilder,
-    contract: StringBuilder,
-    rule: StringBuilder,
+    ids: [Texts; 3],
+    account: Texts,
+    amount: Vec<i128>,
+    currency: Texts,
+    booked_on: Vec<i32>,
+    cause: Texts,
+    contract: Texts,
+    rule: Texts,
     /// The letter whose lines are being written, and how many it has so far.
     letter: Option<(u64, u32)>,
     lines: u32,
@@ -68,26 +110,23 @@ pub struct Ledger {
     why: String,
 }
 
-/// One line: an account and what it takes.
-pub struct Entry {
-    pub account: &'static str,
-    pub amount: i128,
-}
-
 impl Ledger {
     pub fn new(bookings: usize) -> Self {
         let rows = bookings * 5;
+        let texts = |bytes: usize| Texts::with_capacity(rows, rows * bytes);
         Ledger {
-            place: Place::new(rows),
-            entry_id: texts(rows, 28),
-            ids: std::array::from_fn(|_| texts(rows, 12)),
-            account: texts(rows, 18),
-            amount: money(rows),
-            currency: texts(rows, 3),
-            booked_on: Date32Builder::with_capacity(rows),
-            cause: texts(rows, 12),
-            contract: texts(rows, 2),
-            rule: texts(rows, 6),
+            shard: Vec::with_capacity(rows),
+            seq: Vec::with_capacity(rows),
+            row: Vec::with_capacity(rows),
+            entry_id: texts(20),
+            ids: [texts(12), texts(4), texts(4)],
+            account: texts(18),
+            amount: Vec::with_capacity(rows),
+            currency: texts(3),
+            booked_on: Vec::with_capacity(rows),
+            cause: texts(12),
+            contract: texts(8),
+            rule: texts(24),
             letter: None,
             lines: 0,
             entry: String::new(),
@@ -102,17 +141,38 @@ impl Ledger {
             self.letter = letter;
             self.lines = 0;
         }
-        self.name(posting);
-        let total: i128 = posting.money.iter().sum();
-        let by_agency = posting.channel == Some("agency") && !posting.agency_id.is_empty();
-        let way = if by_agency { "agency_clearing" } else { "bank" };
-        self.line(posting, &Entry { account: way, amount: total });
-        for (account, amount) in CREDITS.into_iter().zip(posting.money) {
-            self.line(posting, &Entry { account, amount: -amount });
+        let mut lines = [Line::default(); LINES_MAX];
+        let count = lines_of(posting, &mut lines);
+        if count > 0 {
+            self.write(posting, &lines[..count]);
         }
-        let commission = posting.commission;
-        self.line(posting, &Entry { account: COST, amount: commission });
-        self.line(posting, &Entry { account: PAYABLE, amount: -commission });
+    }
+
+    fn write(&mut self, posting: &Posting<'_>, lines: &[Line<'_>]) {
+        self.name(posting);
+        let (shard, seq, row) = posting.place;
+        let rows = self.seq.len() + lines.len();
+        self.shard.resize(rows, shard);
+        self.seq.resize(rows, seq);
+        self.row.resize(rows, row);
+        self.booked_on.resize(rows, posting.booked_on);
+        let stem = self.entry.len();
+        for line in lines {
+            write_number(&mut self.entry, u64::from(self.lines));
+            self.lines += 1;
+            self.entry_id.push(&self.entry);
+            self.entry.truncate(stem);
+            self.account.push(line.account);
+            self.amount.push(line.amount);
+            self.rule.push(line.rule);
+        }
+        let ids = [posting.loan_id, posting.lender_id, Some(posting.deal.agency.as_str())];
+        for (column, id) in self.ids.iter_mut().zip(ids) {
+            column.push_times(id, lines.len());
+        }
+        self.currency.push_times(posting.currency, lines.len());
+        self.cause.push_times(Some(&self.why), lines.len());
+        self.contract.push_times(Some(&posting.deal.contract), lines.len());
     }
 
     /// Writes the parts that all lines of a booking share: the stem of their id and the cause.
@@ -129,7 +189,8 @@ impl Ledger {
         self.why.push_str(posting.movement_id);
         match posting.kind {
             "payment" | "reversal" if !posting.correction => {}
-            "payment" | "reversal" => self.why.push_str(":correction"),
+            "withdrawn" => self.why.push_str(":withdrawn"),
+            _ if posting.correction => self.why.push_str(":correction"),
             other => {
                 self.why.push(':');
                 self.why.push_str(other);
@@ -137,44 +198,65 @@ impl Ledger {
         }
     }
 
-    fn line(&mut self, posting: &Posting<'_>, entry: &Entry) {
-        if entry.amount == 0 {
-            return;
-        }
-        let (shard, seq, row) = posting.place;
-        self.place.push(shard, seq, row);
-        let stem = self.entry.len();
-        write_number(&mut self.entry, u64::from(self.lines));
-        self.lines += 1;
-        self.entry_id.append_value(&self.entry);
-        self.entry.truncate(stem);
-        let ids = [posting.loan_id, posting.lender_id, Some(posting.agency_id)];
-        for (column, id) in self.ids.iter_mut().zip(ids) {
-            column.append_option(id);
-        }
-        self.account.append_value(entry.account);
-        self.amount.append_value(entry.amount);
-        self.currency.append_option(posting.currency);
-        self.booked_on.append_value(posting.booked_on);
-        self.cause.append_value(&self.why);
-        let commission = entry.account == COST || entry.account == PAYABLE;
-        self.rule.append_option(commission.then_some(posting.rule));
-        let named = commission && !posting.contract.is_empty();
-        self.contract.append_option(named.then_some(posting.contract));
-    }
-
-    pub fn finish(mut self) -> Vec<ArrayRef> {
-        let mut columns = self.place.finish();
-        columns.push(Arc::new(self.entry_id.finish()));
-        columns.extend(self.ids.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.push(Arc::new(self.account.finish()));
-        columns.push(Arc::new(self.amount.finish()));
-        columns.push(Arc::new(self.currency.finish()));
-        columns.push(Arc::new(self.booked_on.finish()));
-        columns.push(Arc::new(self.cause.finish()));
-        columns.push(Arc::new(self.contract.finish()));
-        columns.push(Arc::new(self.rule.finish()));
+    pub fn finish(self) -> Vec<ArrayRef> {
+        let amounts = Decimal128Array::from(self.amount).with_data_type(facts::MONEY);
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt32Array::from(self.shard)),
+            Arc::new(UInt64Array::from(self.seq)),
+            Arc::new(UInt32Array::from(self.row)),
+            self.entry_id.finish(),
+        ];
+        columns.extend(self.ids.map(Texts::finish));
+        columns.push(self.account.finish());
+        columns.push(Arc::new(amounts));
+        columns.push(self.currency.finish());
+        columns.push(Arc::new(Date32Array::from(self.booked_on)));
+        columns.push(self.cause.finish());
+        columns.push(self.contract.finish());
+        columns.push(self.rule.finish());
         columns
+    }
+}
+
+/// The lines of a booking, those of zero left out; how many there are.
+fn lines_of<'a>(posting: &'a Posting<'a>, lines: &mut [Line<'a>; LINES_MAX]) -> usize {
+    let mut count = 0;
+    let mut add = |account: &'static str, amount: i128, rule: &'a str| {
+        if amount != 0 {
+            lines[count] = Line { account, amount, rule };
+            count += 1;
+        }
+    };
+    let total: i128 = posting.money.iter().sum();
+    let (from, why) = source(posting);
+    // What is written off is in no account any more that debt could leave or enter.
+    if posting.recovered && !posting.is_money() {
+        let over = posting.money[4];
+        add(from, over, posting.grounds.unwrap_or(why));
+        add(CREDITS[4], -over, posting.act);
+        return count;
+    }
+    add(from, total, posting.grounds.unwrap_or(why));
+    for (place, (account, amount)) in CREDITS.into_iter().zip(posting.money).enumerate() {
+        let income = posting.recovered && place < 4;
+        let rule = if place < 5 { posting.waterfall } else { account };
+        add(if income { INCOME } else { account }, -amount, rule);
+    }
+    let deal = posting.deal;
+    add(COST, posting.commission, &deal.rule);
+    add(VAT, posting.vat, &deal.vat_rule);
+    add(PAYABLE, -posting.commission - posting.vat, &deal.rule);
+    count
+}
+
+/// Where the other side of a booking is, and by what rule.
+fn source(posting: &Posting<'_>) -> (&'static str, &'static str) {
+    match posting.act {
+        "waiver" => ("waiver_cost", "waiver"),
+        "charge_off" => ("bad_debt", "charge_off"),
+        "nsf_fee" => ("fee_income", "nsf_fee"),
+        _ if posting.by_agency() => ("agency_clearing", "paid to agency"),
+        _ => ("bank", "paid to creditor"),
     }
 }
 
@@ -191,60 +273,4 @@ fn write_number(text: &mut String, mut number: u64) {
         }
     }
     digits[at..].iter().for_each(|digit| text.push(char::from(*digit)));
-}
-
-/// What changes on statements in one step.
-pub struct Lines {
-    place: Place,
-    /// kind, lender_id, agency_id.
-    texts: [StringBuilder; 3],
-    day: Date32Builder,
-    currency: StringBuilder,
-    count: Int64Builder,
-    /// collected, penalty, fee, interest, principal, over, commission.
-    money: [Decimal128Builder; 7],
-}
-
-impl Lines {
-    pub fn new(rows: usize) -> Self {
-        Lines {
-            place: Place::new(rows),
-            texts: std::array::from_fn(|_| texts(rows, 8)),
-            day: Date32Builder::with_capacity(rows),
-            currency: texts(rows, 3),
-            count: Int64Builder::with_capacity(rows),
-            money: std::array::from_fn(|_| money(rows)),
-        }
-    }
-
-    pub fn push(&mut self, posting: &Posting<'_>) {
-        let (shard, seq, row) = posting.place;
-        self.place.push(shard, seq, row);
-        let texts = [Some(posting.kind), posting.lender_id, Some(posting.agency_id)];
-        for (column, value) in self.texts.iter_mut().zip(texts) {
-            column.append_option(value);
-        }
-        self.day.append_value(posting.booked_on);
-        self.currency.append_option(posting.currency);
-        self.count.append_value(match posting.kind {
-            "withdrawn" => -1,
-            _ => i64::from(!posting.correction),
-        });
-        let [penalty, fee, interest, principal, over, ..] = posting.money;
-        let parts = [posting.collected, penalty, fee, interest, principal, over];
-        for (column, part) in self.money.iter_mut().zip(parts) {
-            column.append_value(part);
-        }
-        self.money[6].append_value(posting.commission);
-    }
-
-    pub fn finish(mut self) -> Vec<ArrayRef> {
-        let mut columns = self.place.finish();
-        columns.extend(self.texts.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.push(Arc::new(self.day.finish()));
-        columns.push(Arc::new(self.currency.finish()));
-        columns.push(Arc::new(self.count.finish()));
-        columns.extend(self.money.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns
-    }
 }

@@ -1,12 +1,13 @@
-//! Which agency held a loan when: for contracts that attribute by the day of payment, and for
-//! the tail after a recall.
+//! Which agency held a loan when: for contracts that attribute by the day of payment, that pay by
+//! tiers as of the placement, or that end a tail after a recall.
 //!
-//! Settle learns of placements from rows of kind `placement` among its bookings; where none are
-//! sent, the postmark of dispatch on the letter decides alone.
+//! Settle learns of placements from rows of kind `placement` among its bookings, and keeps them
+//! once a contract needs them; of what was placed before that, the postmark of dispatch decides
+//! alone.
 
 use std::sync::Arc;
 
-use arrow::array::{Int64Array, StringArray, UInt32Array};
+use arrow::array::{Int32Array, Int64Array, StringArray, UInt32Array};
 use arrow::record_batch::RecordBatch;
 
 use crate::account::{loaded, table};
@@ -16,10 +17,14 @@ use crate::memory::Keys;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stay {
     pub from: i64,
-    /// The largest instant while it lasts.
+    /// The last instant of it; the largest while it lasts.
     pub to: i64,
+    /// Agency, desk and rate of the placement, as a deal without a contract.
     pub deal: u32,
-    placement: u32,
+    pub placement: u32,
+    /// The loan as it was placed.
+    pub days_past_due: i32,
+    pub balance: i64,
 }
 
 /// The stays of every loan, in order of placement.
@@ -30,19 +35,24 @@ pub struct Stays {
 }
 
 impl Stays {
-    /// A loan was placed.
-    pub fn begin(&mut self, loan: &str, placement: u32, from: i64, deal: u32) {
+    /// A loan was placed. Where it was before, it is no more.
+    pub fn begin(&mut self, loan: &str, new: Stay) {
         let stays = self.row(loan);
-        match stays.iter_mut().find(|stay| stay.placement == placement) {
-            // A recall that was taken back: the same stay goes on.
-            Some(stay) => stay.to = i64::MAX,
-            None => stays.push(Stay { from, to: i64::MAX, deal, placement }),
+        if let Some(stay) = stays.iter_mut().find(|stay| stay.placement == new.placement) {
+            // An end that was taken back: the same stay goes on.
+            stay.to = i64::MAX;
+            return;
         }
+        for stay in stays.iter_mut() {
+            stay.to = stay.to.min(new.from);
+        }
+        stays.push(new);
     }
 
     /// A placement ended.
     pub fn end(&mut self, loan: &str, placement: u32, to: i64) {
-        let stays = self.row(loan);
+        let Some(row) = self.loans.find(loan) else { return };
+        let stays = &mut self.of[row as usize];
         if let Some(stay) = stays.iter_mut().find(|stay| stay.placement == placement) {
             stay.to = stay.to.min(to);
         }
@@ -63,17 +73,18 @@ impl Stays {
         }
     }
 
-    /// The stay in force at an instant, else the first after it, else the last.
+    /// The stay in force at an instant, of several the one decided last; else the first that
+    /// begins after it, else the last.
     pub fn at(&self, loan: &str, at: i64) -> Option<Stay> {
         let stays = self.find(loan);
-        let inside = stays.iter().find(|stay| stay.from <= at && at < stay.to);
-        let later = || stays.iter().find(|stay| stay.from > at);
-        inside.or_else(later).or(stays.last()).copied()
+        let inside = stays.iter().rev().find(|stay| stay.from <= at && at <= stay.to);
+        let after = stays.iter().filter(|stay| stay.from > at && stay.from <= stay.to);
+        inside.or_else(|| after.min_by_key(|stay| stay.from)).or(stays.last()).copied()
     }
 
-    /// The newest stay.
-    pub fn last(&self, loan: &str) -> Option<Stay> {
-        self.find(loan).last().copied()
+    /// The stay of a placement.
+    pub fn of(&self, loan: &str, placement: u32) -> Option<Stay> {
+        self.find(loan).iter().find(|stay| stay.placement == placement).copied()
     }
 
     pub fn save(&self) -> RecordBatch {
@@ -83,16 +94,19 @@ impl Stays {
             loans.extend(stays.iter().map(|_| self.loans.key(row as u32)));
             all.extend(stays);
         }
-        let instants =
+        let longs =
             |of: fn(&Stay) -> i64| Arc::new(Int64Array::from_iter_values(all.iter().map(of)));
         let rows =
             |of: fn(&Stay) -> u32| Arc::new(UInt32Array::from_iter_values(all.iter().map(of)));
+        let days = Int32Array::from_iter_values(all.iter().map(|stay| stay.days_past_due));
         table(vec![
             ("loan", Arc::new(StringArray::from(loans))),
-            ("from", instants(|stay| stay.from)),
-            ("to", instants(|stay| stay.to)),
+            ("from", longs(|stay| stay.from)),
+            ("to", longs(|stay| stay.to)),
             ("deal", rows(|stay| stay.deal)),
             ("placement", rows(|stay| stay.placement)),
+            ("days_past_due", Arc::new(days)),
+            ("balance", longs(|stay| stay.balance)),
         ])
     }
 
@@ -102,14 +116,21 @@ impl Stays {
         let to: &Int64Array = loaded(table, "to")?;
         let deal: &UInt32Array = loaded(table, "deal")?;
         let placement: &UInt32Array = loaded(table, "placement")?;
+        let days: &Int32Array = loaded(table, "days_past_due")?;
+        let balance: &Int64Array = loaded(table, "balance")?;
         let mut stays = Stays::default();
         for i in 0..table.num_rows() {
             if deal.value(i) as usize >= deals {
                 return Err("a stay names a deal that is not there".to_owned());
             }
-            let (from, to, deal) = (from.value(i), to.value(i), deal.value(i));
-            let stay = Stay { from, to, deal, placement: placement.value(i) };
-            stays.row(loans.value(i)).push(stay);
+            stays.row(loans.value(i)).push(Stay {
+                from: from.value(i),
+                to: to.value(i),
+                deal: deal.value(i),
+                placement: placement.value(i),
+                days_past_due: days.value(i),
+                balance: balance.value(i),
+            });
         }
         Ok(stays)
     }

@@ -109,7 +109,7 @@ fn a_contract_names_its_rounding_and_a_deal_keeps_it() {
     assert_eq!(book(&row(7, "p1", 0, "", "")), "0.12");
     settle.hear("contracts", &read(&facts::contracts(), 1, "version,contract_id\n2,none"));
     let said = settle_rules(&mut settle, &row(8, "p2", 1, "", ""));
-    assert_eq!(said, "collection_cost,0.13,,0.050000 half_away\n");
+    assert_eq!(said, "collection_cost,0.13,default,0.050000 half_away\n");
     let said = settle_rules(&mut settle, &row(9, "r2", 2, "0", "-"));
     assert_eq!(said, "collection_cost,-0.12,C7@1,0.050000 half_even\n");
 }
@@ -222,5 +222,63 @@ fn after_the_tail_of_a_recall_money_counts_for_nobody() {
         );
         let said = settle.step(&read(&facts::attributed(), 1, &rows));
         assert_eq!(show(&said[1], "agency_id,commission").trim(), expected, "{tail} {paid_on}");
+    }
+}
+
+/// The commission of some payments on N1 under a contract, line by line.
+fn commissions(columns: &str, contract: &str, rows: &str) -> String {
+    let mut settle = settle();
+    let contracts = format!("version,contract_id,lender_id,agency_id,{columns}\n{contract}");
+    settle.hear("contracts", &read(&facts::contracts(), 1, &contracts));
+    settle.hear("desks", &read(&facts::desks(), 1, "version,desk_id,channel\n1,D2,legal"));
+    let head = "kind,movement_id,loan_id,lender_id,currency,paid_at,channel,line,principal,number,\
+        undoes,agency_id,desk_id,placement,commission_rate,days_past_due,balance";
+    let said = settle.step(&read(&facts::attributed(), 1, &format!("{head}\n{}", rows.trim())));
+    let saved = settle.save();
+    let mut again = self::settle();
+    again.load(saved.clone()).unwrap();
+    assert_eq!(again.save(), saved);
+    show(&said[1], "commission,vat").replace('\n', " ").trim().to_owned()
+}
+
+#[test]
+fn tiers_look_at_the_loan_as_it_was_paid_or_as_it_was_placed() {
+    let rows = "
+        placement,,N1,L1,,2026-03-02,placed,,,,,A1,D1,1,0.2,45,900.00
+        payment,p1,N1,L1,CNY,2026-03-20,bank,0,10.00,0,,A1,D1,1,0.2,63,700.00
+        payment,p2,N1,L1,CNY,2026-09-20,bank,0,10.00,1,,A1,D1,1,0.2,250,90.00
+        reversal,r1,N1,L1,CNY,2026-09-21,bank,0,-10.00,2,0,A1,D1,1,0.2,251,80.00";
+    for (terms, expected) in [
+        ("60:0.1|120:0.2|:0.3,days_past_due,payment,,", "2.00,0.00 3.00,0.00 -2.00,0.00"),
+        ("60:0.1|120:0.2|:0.3,,placement,,", "1.00,0.00 1.00,0.00 -1.00,0.00"),
+        ("100:0.4|:0.25,balance,,,", "2.50,0.00 4.00,0.00 -2.50,0.00"),
+        ("100:0.4|:0.25,balance,placement,,0.06", "2.50,0.15 2.50,0.15 -2.50,-0.15"),
+        (",,,0.05,", "2.00,0.00 2.00,0.00 -2.00,0.00"),
+    ] {
+        let columns = "tiers,tiers_by,tiers_at,litigation_rate,vat_rate";
+        let contract = format!("1,C1,L1,A1,{terms}");
+        assert_eq!(commissions(columns, &contract, rows), expected, "{terms}");
+    }
+    // The same with a desk that goes to court.
+    let legal = rows.replace("D1", "D2");
+    let found = commissions("litigation_rate", "1,C1,L1,A1,0.05", &legal);
+    assert_eq!(found, "2.50,0.00 2.50,0.00 -2.50,0.00");
+}
+
+#[test]
+fn a_contract_bounds_commission_and_may_round_the_sum_of_a_day() {
+    let rows = "
+        payment,p1,N1,L1,CNY,2026-03-20,bank,0,2.50,0,,A1,D1,1,0.05,63,700.00
+        payment,p2,N1,L1,CNY,2026-03-20,bank,0,2.50,1,,A1,D1,1,0.05,63,700.00
+        payment,p3,N1,L1,CNY,2026-03-21,bank,0,90.00,2,,A1,D1,1,0.05,63,700.00
+        reversal,r1,N1,L1,CNY,2026-03-22,bank,0,-2.50,3,0,A1,D1,1,0.05,63,700.00";
+    for (terms, expected) in [
+        ("line,,", "0.13,0.00 0.13,0.00 4.50,0.00 -0.13,0.00"),
+        ("sum,,", "0.13,0.00 0.12,0.00 4.50,0.00 -0.13,0.00"),
+        ("line,1.00,3.00", "1.00,0.00 1.00,0.00 3.00,0.00 -1.00,0.00"),
+    ] {
+        let columns = "rounding_of,commission_min,commission_max";
+        let contract = format!("1,C1,L1,A1,{terms}");
+        assert_eq!(commissions(columns, &contract, rows), expected, "{terms}");
     }
 }

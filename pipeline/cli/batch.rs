@@ -10,12 +10,13 @@ use crate::settings::Settings;
 /// Run the program over files and write every relation; needs no broker
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  recoup batch --intake june.jsonl --reference reference \
-                        --out june --until 2026-06-30 --set dispatch.case=loan")]
+                        --out june --until 2026-06-30")]
 pub struct BatchArgs {
     /// Intake files, read in the order given
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub intake: Vec<PathBuf>,
-    /// A folder with curve.csv, market.csv, agencies.csv, and desks.csv, contracts.csv
+    /// A folder with curve.csv, market.csv, agencies.csv, and desks.csv, contracts.csv,
+    /// exclusions.csv
     #[arg(long, value_name = "DIR")]
     pub reference: PathBuf,
     /// The folder to write to
@@ -46,6 +47,16 @@ pub enum Format {
 /// A date, as days since 1970-01-01.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(pub i32);
+
+impl std::fmt::Display for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use datafusion::arrow::temporal_conversions::date32_to_datetime;
+        match date32_to_datetime(self.0) {
+            Some(instant) => write!(f, "{}", instant.date()),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
 
 impl std::str::FromStr for Day {
     type Err = String;

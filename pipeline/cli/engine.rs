@@ -8,6 +8,8 @@ mod files;
 mod loading;
 mod program;
 mod roles;
+mod trimming;
+mod words;
 
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use crate::doctor::STREAMS;
 use crate::log::Log;
 use crate::log::broker::Facts;
 use crate::settings::Settings;
+use crate::trim::Cut;
 
 /// The log of the settings' broker.
 pub async fn connect(settings: &Settings) -> Result<Arc<dyn Log>, Failure> {
@@ -35,7 +38,12 @@ pub async fn connect(settings: &Settings) -> Result<Arc<dyn Log>, Failure> {
 /// in milliseconds. A missing stream is no failure: it is just not among the facts.
 pub async fn broker_facts(settings: &Settings) -> Result<(Facts, Option<i64>), Failure> {
     let log = broker::connect(settings).await?;
-    Ok((log.facts(&STREAMS).await?, None))
+    let facts = log.facts(&STREAMS).await?;
+    let offset = match facts.streams.first() {
+        Some(stream) => log.clock_offset_ms(&stream.name).await,
+        None => None,
+    };
+    Ok((facts, offset))
 }
 
 /// Streams, and every shard's first cursor (A16).
@@ -53,6 +61,11 @@ pub async fn load(args: LoadArgs, settings: &Settings) -> Result<(), Failure> {
 
 pub async fn replay(args: &ReplayArgs, settings: &Settings) -> Result<(), Failure> {
     again::replay(args, settings).await
+}
+
+/// What went from the log, or would go, with the count of its messages.
+pub async fn trim(settings: &Settings, dry_run: bool) -> Result<Vec<(Cut, u64)>, Failure> {
+    trimming::trim(settings, dry_run).await
 }
 
 pub async fn serve(_args: ServeArgs, settings: &Settings) -> Result<(), Failure> {

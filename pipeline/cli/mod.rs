@@ -3,6 +3,7 @@
 //! Arguments are parsed into plain structs and settings are read in one place; what a verb does is
 //! elsewhere. Exit codes are part of the interface: see [`Failure`].
 
+mod backup;
 mod batch;
 mod check;
 mod completions;
@@ -13,6 +14,8 @@ mod explain;
 mod init;
 mod load;
 mod post;
+mod reconcile;
+mod refused;
 mod replay;
 mod run;
 mod serve;
@@ -22,6 +25,7 @@ mod status;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod up;
 
 use std::ffi::OsString;
@@ -38,7 +42,7 @@ const ABOUT: &str = "\
 A stream processor for loans that are past due.
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 a mistake in the program (SQL); 4 a mistake in the
-settings; 5 the broker is unfit or out of reach.";
+settings; 5 the broker is unfit or out of reach; 6 what was compared differs.";
 
 const EXAMPLE: &str = "Example:\n  recoup demo --once";
 
@@ -68,8 +72,13 @@ enum Verb {
     Tap(tap::TapArgs),
     Status(status::StatusArgs),
     Replay(replay::ReplayArgs),
+    Refused(refused::RefusedArgs),
     Doctor(doctor::DoctorArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
+    Trim(trim::TrimArgs),
     Sql(sql::SqlArgs),
+    Reconcile(reconcile::ReconcileArgs),
     Demo(demo::DemoArgs),
     Up(up::UpArgs),
     Serve(serve::ServeArgs),
@@ -91,6 +100,9 @@ pub enum Failure {
     /// 5: unfit or out of reach.
     #[error("{0}")]
     Broker(String),
+    /// 6: two sides were compared, and are not the same.
+    #[error("{0}")]
+    Differs(String),
 }
 
 impl Failure {
@@ -100,6 +112,7 @@ impl Failure {
             Failure::Program(_) => 3,
             Failure::Settings(_) => 4,
             Failure::Broker(_) => 5,
+            Failure::Differs(_) => 6,
         }
     }
 
@@ -172,8 +185,13 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Verb::Tap(args) => tap::execute(&args, &settings),
         Verb::Status(args) => status::execute(&args, &settings),
         Verb::Replay(args) => replay::execute(&args, &settings),
+        Verb::Refused(args) => refused::execute(&args, &settings),
         Verb::Doctor(args) => doctor::execute(&args, &settings),
+        Verb::Backup(args) => backup::back_up(&args, &settings),
+        Verb::Restore(args) => backup::restore(&args, &settings),
+        Verb::Trim(args) => trim::execute(&args, &settings),
         Verb::Sql(args) => sql::execute(&args, &settings),
+        Verb::Reconcile(args) => reconcile::execute(&args, &settings),
         Verb::Demo(args) => demo::execute(args, &settings),
         Verb::Up(args) => up::execute(args, &settings),
         Verb::Serve(args) => serve::execute(args, &settings),

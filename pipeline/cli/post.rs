@@ -16,7 +16,7 @@ const MISTAKES_SHOWN: usize = 20;
 #[derive(Args)]
 #[command(after_help = "Example:\n  recoup post curve curve.csv")]
 pub struct PostArgs {
-    /// curve, market, agencies, desks or contracts
+    /// curve, market, agencies, desks, contracts or remittances
     pub name: String,
     /// A CSV file with a header
     pub file: PathBuf,

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 
 /// Show what one step saw, knew and said
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:\n  recoup replay book --shard 3 --seq 4711")]
+#[command(after_help = "Example:\n  recoup replay book --shard 3 --seq 4711 --loan LN0000000042")]
 pub struct ReplayArgs {
     /// normalize, register, book, clear or close
     pub stage: String,
@@ -16,6 +16,9 @@ pub struct ReplayArgs {
     /// The input sequence that the step read
     #[arg(long)]
     pub seq: u64,
+    /// Only what became of this loan, in words
+    #[arg(long, value_name = "LOAN_ID", conflicts_with = "json")]
+    pub loan: Option<String>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

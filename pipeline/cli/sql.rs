@@ -46,20 +46,19 @@ struct Answer {
     rows: Vec<Vec<Option<String>>>,
 }
 
+/// Who asks the reading room.
+pub struct Login {
+    pub user: Option<String>,
+    pub password_file: Option<PathBuf>,
+}
+
 pub fn execute(args: &SqlArgs, settings: &Settings) -> Result<(), Failure> {
     let query = match args.query.as_str() {
         "-" => std::io::read_to_string(std::io::stdin()).map_err(Failure::failed)?,
         query => query.to_string(),
     };
-    let config = config(args, settings)?;
-    let answer = block_on(async {
-        let listen = &settings.serve.listen;
-        let (client, connection) = config.connect(NoTls).await.map_err(|error| {
-            Failure::Failed(format!("the reading room on {listen}: {}", words(&error)))
-        })?;
-        tokio::spawn(connection);
-        ask(&client, &query).await
-    })?;
+    let login = Login { user: args.user.clone(), password_file: args.password_file.clone() };
+    let answer = answer(&login, settings, &query)?;
     let format = if args.json { Format::Json } else { args.format };
     show::text(&match format {
         Format::Table => table(&answer),
@@ -68,17 +67,38 @@ pub fn execute(args: &SqlArgs, settings: &Settings) -> Result<(), Failure> {
     })
 }
 
-fn config(args: &SqlArgs, settings: &Settings) -> Result<Config, Failure> {
+/// The rows of the reading room's answer, as texts.
+pub fn rows(
+    login: &Login,
+    settings: &Settings,
+    query: &str,
+) -> Result<Vec<Vec<Option<String>>>, Failure> {
+    Ok(answer(login, settings, query)?.rows)
+}
+
+fn answer(login: &Login, settings: &Settings, query: &str) -> Result<Answer, Failure> {
+    let config = config(login, settings)?;
+    block_on(async {
+        let listen = &settings.serve.listen;
+        let (client, connection) = config.connect(NoTls).await.map_err(|error| {
+            Failure::Failed(format!("the reading room on {listen}: {}", words(&error)))
+        })?;
+        tokio::spawn(connection);
+        ask(&client, query).await
+    })
+}
+
+fn config(login: &Login, settings: &Settings) -> Result<Config, Failure> {
     let listen = &settings.serve.listen;
     let (host, port) = listen
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host.trim_matches(['[', ']']), port.parse().ok()?)))
         .ok_or_else(|| Failure::Settings(format!("serve.listen {listen} is not host:port")))?;
     let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let user = args.user.clone().or_else(|| variable("PGUSER")).unwrap_or_else(|| "recoup".into());
+    let user = login.user.clone().or_else(|| variable("PGUSER")).unwrap_or_else(|| "recoup".into());
     let mut config = Config::new();
     config.host(host).port(port).user(user).dbname("recoup").application_name("recoup sql");
-    let password = match &args.password_file {
+    let password = match &login.password_file {
         Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
             Failure::Failed(format!("password file {}: {error}", file.display()))
         })?),

@@ -43,20 +43,26 @@ pub fn execute(args: &TapArgs, settings: &Settings) -> Result<(), Failure> {
 }
 
 async fn follow(args: &TapArgs, log: &dyn Log) -> Result<(), Failure> {
-    let end = log.state(&args.stream).await?.last;
-    let mut filters = vec![];
-    if !args.subject.is_empty() {
-        filters.push(args.subject.clone());
+    let filter = match args.subject.as_str() {
+        "" => format!("{}.>", args.stream),
+        subject => subject.to_string(),
+    };
+    let after = match args.after {
+        Some(after) => after,
+        None => log.state(&args.stream).await?.last,
+    };
+    let end = log.last(&args.stream, &filter).await?.map_or(0, |message| message.seq);
+    if args.once && end <= after {
+        return Ok(());
     }
-    let mut reader = log.read(&args.stream, &filters, args.after.unwrap_or(end)).await?;
+    let mut reader = log.read(&args.stream, &[filter], after).await?;
     let limit = ReadLimit { messages: 100, bytes: 16 << 20 };
     loop {
         let messages = reader.next(limit, Duration::from_millis(500)).await?;
         for message in &messages {
             show::text(&rows(args, message)?)?;
         }
-        let last = messages.last().map_or(end, |message| message.seq);
-        if args.once && last >= end {
+        if args.once && messages.last().is_some_and(|message| message.seq >= end) {
             return Ok(());
         }
     }
@@ -66,7 +72,8 @@ async fn follow(args: &TapArgs, log: &dyn Log) -> Result<(), Failure> {
 fn rows(args: &TapArgs, message: &Message) -> Result<String, Failure> {
     let batches = match rows::decode(&message.payload) {
         // The intake may hold Arrow too, and that is as personal as any other bytes of it.
-        Ok(batches) if args.stream != "intake" || args.raw => batches,
+        // Text reads as Arrow that has not come yet: no batches.
+        Ok(batches) if !batches.is_empty() && (args.stream != "intake" || args.raw) => batches,
         _ => return Ok(bytes(args, message)),
     };
     let mut out = String::new();

@@ -24,7 +24,7 @@ fn every_help_ends_with_an_example_that_parses() {
         assert!(parsed.is_ok(), "{example}: {}", parsed.err().expect("a mistake"));
         seen += 1;
     }
-    assert_eq!(seen, 17);
+    assert_eq!(seen, 22);
 }
 
 #[test]

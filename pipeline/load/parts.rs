@@ -24,7 +24,7 @@ const RECORD_BYTES_MAX: usize = 64 << 20;
 const ROWS_READ: usize = 8_192;
 
 /// What a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// One JSON object a line.
     Json,

@@ -1,8 +1,9 @@
 //! How a broker is reached, and what it tells about itself.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use serde_json::{Value, json};
 
 use super::jetstream::JetStreamLog;
@@ -70,7 +71,7 @@ pub struct Facts {
     pub peers: Vec<String>,
     pub payload_max: usize,
     pub storage_used: u64,
-    /// The account's limit; `None` where only the disk limits it.
+    /// The account's limit, else the server's; `None` where neither is told.
     pub storage_max: Option<u64>,
     pub sync: Sync,
     pub streams: Vec<StreamFacts>,
@@ -107,9 +108,21 @@ impl JetStreamLog {
         let server = self.server();
         // Answered to the system account only; others hear that nobody listens.
         let told = self.system("$SYS.REQ.SERVER.PING.JSZ", &json!({ "config": true })).await;
+        // The account's own limit counts; without one, the server's.
+        let limit = account["limits"]["max_storage"].as_u64().filter(|limit| *limit > 0);
+        let ask = |name: &str| told.as_ref().and_then(|told| told["data"].pointer(name)?.as_u64());
+        let (storage_used, storage_max) = match limit {
+            Some(limit) => (account["storage"].as_u64().unwrap_or_default(), Some(limit)),
+            None => (ask("/storage").unwrap_or_default(), ask("/config/max_storage")),
+        };
         let mut kept = Vec::new();
         for name in streams {
-            kept.push(stream(name, &self.info(name).await?));
+            match self.ask(format!("STREAM.INFO.{name}"), &json!({})).await? {
+                Ok(info) => kept.push(stream(name, &info)),
+                // A missing stream is just not among the facts.
+                Err(refusal) if refusal.code == terms::NO_STREAM => {}
+                Err(refusal) => return Err(refusal.mean(name, &[])),
+            }
         }
         Ok(Facts {
             server: server.server_name,
@@ -117,12 +130,38 @@ impl JetStreamLog {
             cluster: server.cluster,
             peers: server.connect_urls,
             payload_max: server.max_payload,
-            storage_used: account["storage"].as_u64().unwrap_or_default(),
-            storage_max: account["limits"]["max_storage"].as_u64(),
+            storage_used,
+            storage_max,
             sync: told.map(|told| sync(&told["data"]["config"])).unwrap_or_default(),
             streams: kept,
         })
     }
+}
+
+impl JetStreamLog {
+    /// Removes what lies before a sequence on subjects that match; answers how many messages went.
+    pub async fn remove(&self, stream: &str, subjects: &str, before: u64) -> Result<u64, LogError> {
+        let wanted = json!({ "filter": subjects, "seq": before });
+        let answer = self.ask(format!("STREAM.PURGE.{stream}"), &wanted).await?;
+        let answer = answer.map_err(|refusal| refusal.mean(stream, &[]))?;
+        Ok(answer["purged"].as_u64().unwrap_or_default())
+    }
+
+    /// The server's clock less ours, in milliseconds, as its answer about a stream tells it; half
+    /// of the way there and back is taken off. `None` where it does not tell.
+    pub async fn clock_offset_ms(&self, stream: &str) -> Option<i64> {
+        let asked = micros();
+        let info = self.info(stream).await.ok()?;
+        let answered = micros();
+        let told = string_to_timestamp_nanos(info["ts"].as_str()?).ok()? / 1_000;
+        Some((told - asked.midpoint(answered)) / 1_000)
+    }
+}
+
+/// Our clock, microseconds UTC.
+fn micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or_default()
 }
 
 /// A password in an address is not for showing.

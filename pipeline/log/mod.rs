@@ -105,6 +105,10 @@ pub trait Log: Send + Sync {
     async fn commit(&self, stream: &str, batch: &[Outgoing]) -> Result<u64, LogError>;
     /// The most bytes one message may have, headers included.
     fn payload_max(&self) -> usize;
+    /// The most messages one commit may have.
+    fn batch_messages_max(&self) -> usize {
+        BATCH_MESSAGES_MAX
+    }
 }
 
 /// The most messages one atomic batch may have, a limit of the broker.

@@ -85,6 +85,7 @@ pub(super) fn fit(stream: &str, config: &Value) -> Result<(), LogError> {
 
 pub(super) const NO_MESSAGE: u64 = 10037;
 pub(super) const NAME_TAKEN: u64 = 10058;
+pub(super) const NO_STREAM: u64 = 10059;
 
 /// What the broker will not do, by its number in the broker's list of errors.
 pub(super) struct Refusal {
@@ -106,7 +107,7 @@ impl Refusal {
             }
             10199 => LogError::TooLarge { what: said, limit: super::BATCH_MESSAGES_MAX },
             10054 => LogError::TooLarge { what: said, limit: 0 },
-            10059 => missing(stream),
+            NO_STREAM => missing(stream),
             10174 => unfit(
                 format!("stream {stream:?} takes no atomic batches"),
                 "it needs allow_atomic true: remove it and let `recoup init` create it",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Metrics;
 
-const UNITS: [&str; 12] = [
+const UNITS: [&str; 13] = [
     "steps",
     "messages",
     "rows",
@@ -17,6 +17,7 @@ const UNITS: [&str; 12] = [
     "millionths",
     "total",
     "queries",
+    "invariants",
 ];
 
 #[test]

@@ -2,6 +2,7 @@
 
 use datafusion::arrow::datatypes::SchemaRef;
 use recoup_operators::facts;
+use recoup_operators::settle::waterfall::CODES as WATERFALLS;
 
 /// What a value must be.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +23,13 @@ pub enum Kind {
     },
     /// Such decimals separated by `|`: one for each month.
     ByMonth,
+    /// Bounds and rates, `60:0.12|:0.45`, bounds rising, the last tier without one.
+    Tiers,
     Money,
     Count,
     Date,
+    /// Days separated by `|`.
+    Dates,
 }
 
 pub struct Column {
@@ -57,6 +62,8 @@ const FRACTION: Kind = Kind::Decimal { digits: 4, max: 1 };
 /// An index is about one; a hundred is a mistake in any market.
 const INDEX: Kind = Kind::Decimal { digits: 4, max: 100 };
 const COMMISSIONS: Kind = Kind::ByBucket { max: 1 };
+const RATE: Kind = Kind::Decimal { digits: 6, max: 1 };
+const WATERFALL: Kind = Kind::OneOf(&WATERFALLS);
 /// How a desk performs against the curve, which is about one.
 const PERFORMANCES: Kind = Kind::ByBucket { max: 100 };
 
@@ -70,6 +77,9 @@ pub const TABLES: &[Table] = &[
             must("recovery_rate", FRACTION),
             must("handling_cost", Kind::Money),
             may("months", Kind::ByMonth),
+            may("commission_rate", Kind::Decimal { digits: 6, max: 1 }),
+            may("servicing_cost", Kind::Money),
+            may("discount_rate", Kind::Decimal { digits: 6, max: 1 }),
         ],
         key: &["product", "bucket"],
         ordered: &[],
@@ -137,8 +147,95 @@ pub const TABLES: &[Table] = &[
             may("rounding", Kind::OneOf(&["half_away", "half_even"])),
             may("remittance", Kind::OneOf(&["net", "gross"])),
             may("tail_days", Kind::Count),
+            may("tiers", Kind::Tiers),
+            may("tiers_by", Kind::OneOf(&["days_past_due", "balance"])),
+            may("tiers_at", Kind::OneOf(&["payment", "placement"])),
+            may("commission_min", Kind::Money),
+            may("commission_max", Kind::Money),
+            may("litigation_rate", RATE),
+            may("vat_rate", RATE),
+            may("rounding_of", Kind::OneOf(&["line", "sum"])),
         ],
         key: &["contract_id"],
+        ordered: &[("valid_from", "valid_to"), ("commission_min", "commission_max")],
+    },
+    Table {
+        name: "waterfalls",
+        schema: facts::waterfalls,
+        columns: &[
+            may("lender_id", Kind::Text),
+            may("product", Kind::Text),
+            may("standard", WATERFALL),
+            may("settled", WATERFALL),
+            may("written_off", WATERFALL),
+        ],
+        key: &["lender_id", "product"],
+        ordered: &[],
+    },
+    Table {
+        name: "authorities",
+        schema: facts::authorities,
+        columns: &[must("authority_id", Kind::Text), must("waiver_max", Kind::Money)],
+        key: &["authority_id"],
+        ordered: &[],
+    },
+    Table {
+        name: "calendars",
+        schema: facts::calendars,
+        columns: &[
+            may("lender_id", Kind::Text),
+            may("product", Kind::Text),
+            may("grace_days", Kind::Count),
+            may("weekends_off", Kind::OneOf(&["yes", "no"])),
+            may("holidays", Kind::Dates),
+        ],
+        key: &["lender_id", "product"],
+        ordered: &[],
+    },
+    Table {
+        name: "pauses",
+        schema: facts::pauses,
+        columns: &[
+            may("lender_id", Kind::Text),
+            may("product", Kind::Text),
+            may("loan_id", Kind::Text),
+            must("paused_on", Kind::Date),
+            may("resumed_on", Kind::Date),
+        ],
+        key: &["lender_id", "product", "loan_id", "paused_on"],
+        ordered: &[("paused_on", "resumed_on")],
+    },
+    Table {
+        name: "exclusions",
+        schema: facts::exclusions,
+        columns: &[
+            must("exclusion_id", Kind::Text),
+            must("lender_id", Kind::Text),
+            may("borrower_id", Kind::Text),
+            may("loan_id", Kind::Text),
+            must("agency_id", Kind::Text),
+            may("desk_id", Kind::Text),
+            must("reason", Kind::OneOf(&["complaint", "conflict", "order", "other"])),
+            may("valid_from", Kind::Date),
+            may("valid_to", Kind::Date),
+        ],
+        key: &["exclusion_id"],
         ordered: &[("valid_from", "valid_to")],
+    },
+    Table {
+        name: "remittances",
+        schema: facts::remittances,
+        columns: &[
+            must("remittance_id", Kind::Text),
+            must("lender_id", Kind::Text),
+            must("agency_id", Kind::Text),
+            must("currency", Kind::Text),
+            must("received_on", Kind::Date),
+            must("amount", Kind::Money),
+            may("withheld", Kind::Money),
+            may("paid", Kind::Money),
+        ],
+        key: &["remittance_id"],
+        ordered: &[],
     },
 ];

@@ -17,13 +17,16 @@ fn fitting_files_become_typed_rows() {
     assert_eq!(reference.notes, ["curve.csv: column note is ignored"]);
     let batch = reference.at_version(3).expect("rows");
     let expected = [
-        "+---------+---------+--------+---------------+---------------+--------+",
-        "| version | product | bucket | recovery_rate | handling_cost | months |",
-        "+---------+---------+--------+---------------+---------------+--------+",
-        "| 3       | cash    | 31-60  | 0.3100        | 12.50         |        |",
-        "| 3       | cash    | 361+   | 0.0400        | 0.00          |        |",
-        "+---------+---------+--------+---------------+---------------+--------+",
+        "+---------+---------+--------+---------------+---------------+",
+        "| version | product | bucket | recovery_rate | handling_cost |",
+        "+---------+---------+--------+---------------+---------------+",
+        "| 3       | cash    | 31-60  | 0.3100        | 12.50         |",
+        "| 3       | cash    | 361+   | 0.0400        | 0.00          |",
+        "+---------+---------+--------+---------------+---------------+",
     ];
+    let told = ["months", "commission_rate", "servicing_cost", "discount_rate"];
+    assert!(told.iter().all(|name| batch.column_by_name(name).expect("a column").is_null(0)));
+    let batch = batch.project(&[0, 1, 2, 3, 4]).expect("five columns");
     assert_eq!(pretty_format_batches(&[batch]).expect("table").to_string(), expected.join("\n"));
 
     let contracts = "contract_id,lender_id,agency_id,valid_from,valid_to,discount,quota\n\
@@ -42,12 +45,12 @@ fn the_same_rows_have_the_same_digest() {
 }
 
 /// A table, its file, and what is wrong with it.
-const BROKEN: [(&str, &str, &[&str]); 7] = [
+const BROKEN: [(&str, &str, &[&str]); 9] = [
     (
         "curves",
         "",
         &["f.csv:0: there is no table \"curves\"; there are curve, market, agencies, desks, \
-           contracts"],
+           contracts, waterfalls, authorities, calendars, pauses, exclusions, remittances"],
     ),
     ("market", "province,idx\n", &["f.csv:1: column product is missing"]),
     ("market", "province,product,idx,idx\n", &["f.csv:1: column idx appears twice"]),
@@ -97,6 +100,32 @@ const BROKEN: [(&str, &str, &[&str]); 7] = [
             "f.csv:2: valid_from \"2026-02-30\": expected a date such as 2026-03-01",
             "f.csv:3: attribution \"when\": expected one of log, paid_at",
             "f.csv:3: valid_from 2026-03-02 lies behind valid_to 2026-03-01",
+        ],
+    ),
+    (
+        "contracts",
+        "contract_id,lender_id,agency_id,tiers,commission_min,commission_max\n\
+         C1,L1,A1,60:0.12|120:0.2|:0.45,1.00,2.00\n\
+         C2,L1,A1,60:0.12|30:0.2,,\n\
+         C3,L1,A1,:0.12|60:0.2,,\n\
+         C4,L1,A1,60:1.2,3.00,2.00\n",
+        &[
+            "f.csv:3: tiers \"60:0.12|30:0.2\": expected tiers such as 60:0.12|120:0.20|:0.45, \
+             bounds rising",
+            "f.csv:4: tiers \":0.12|60:0.2\": expected tiers such as 60:0.12|120:0.20|:0.45, \
+             bounds rising",
+            "f.csv:5: commission_min 300 lies behind commission_max 200",
+            "f.csv:5: tiers \"60:1.2\": expected tiers such as 60:0.12|120:0.20|:0.45, bounds \
+             rising",
+        ],
+    ),
+    (
+        "calendars",
+        "lender_id,grace_days,weekends_off,holidays\nL1,3,maybe,2026-01-01|new year\n",
+        &[
+            "f.csv:2: holidays \"2026-01-01|new year\": expected days such as 2026-03-01, \
+             separated by |",
+            "f.csv:2: weekends_off \"maybe\": expected one of yes, no",
         ],
     ),
 ];

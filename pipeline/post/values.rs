@@ -45,6 +45,11 @@ pub fn parse(kind: Kind, text: &str) -> Result<Cell, String> {
             true => Ok(Cell::Text(text.into())),
             false => Err("decimals from 0 to 1 separated by |, one for each month".into()),
         },
+        Kind::Tiers => tiers(text),
+        Kind::Dates => match text.split('|').all(|day| parse(Kind::Date, day).is_ok()) {
+            true => Ok(Cell::Text(text.into())),
+            false => Err("days such as 2026-03-01, separated by |".into()),
+        },
         Kind::Money => decimal(text, 2)
             .filter(|cents| *cents < 10_i128.pow(15))
             .map(Cell::Number)
@@ -61,6 +66,26 @@ pub fn parse(kind: Kind, text: &str) -> Result<Cell, String> {
             .map(Cell::Day)
             .ok_or_else(|| "a date such as 2026-03-01".into()),
     }
+}
+
+/// Tiers, each a bound and a rate of at most 6 digits; only the last has no bound.
+fn tiers(text: &str) -> Result<Cell, String> {
+    let parts: Vec<_> = text.split('|').map(|tier| tier.split_once(':')).collect();
+    let last = parts.len() - 1;
+    let mut below = -1;
+    for (at, part) in parts.iter().enumerate() {
+        let bound = part.map(|(bound, _)| bound.parse::<i64>().ok());
+        let rate = part.and_then(|(_, rate)| decimal(rate, 6)).filter(|rate| *rate <= 1_000_000);
+        let rises = match (part, bound.flatten()) {
+            (Some((bound, _)), None) => bound.is_empty() && at == last,
+            (_, Some(bound)) => std::mem::replace(&mut below, bound) < bound,
+            (None, None) => false,
+        };
+        if rate.is_none() || !rises {
+            return Err("tiers such as 60:0.12|120:0.20|:0.45, bounds rising".into());
+        }
+    }
+    Ok(Cell::Text(text.into()))
 }
 
 fn plain(text: &str) -> Result<Cell, String> {

@@ -55,8 +55,8 @@ async fn follow_stream(
     filters: &[&str],
 ) -> Result<(), LogError> {
     let filters: Vec<String> = filters.iter().map(|filter| (*filter).to_owned()).collect();
-    let mut held = Held::default();
-    let mut created = None;
+    let (seen, mut created) = room.place(stream);
+    let mut held = Held { seen, ..Held::default() };
     loop {
         match follow_once(log, room, stream, &filters, &mut held, &mut created).await {
             Err(LogError::Unavailable(cause)) => {
@@ -117,7 +117,7 @@ async fn check(
             "stream {stream:?} ends at {last}, we have read {seen}"
         )));
     }
-    room.grown(stream, state.last);
+    room.is(stream, state.last, Some(state.created));
     Ok(state.last)
 }
 

@@ -7,11 +7,14 @@
 //!
 //! `batch` uses [`relations`] alone.
 
+mod answers;
 mod bounds;
 mod desk;
 mod door;
 mod follow;
 mod guard;
+mod keep;
+mod plain;
 pub mod relations;
 mod room;
 mod scram;
@@ -20,6 +23,7 @@ mod tables;
 mod tests;
 mod watch;
 
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -37,15 +41,20 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContex
 use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_postgres::pgwire::api::RandomPidSecretKeyGenerator;
 use datafusion_postgres::pgwire::tokio::process_socket;
+use recoup_sql::answers::{View, views};
+use recoup_sql::shipped;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 pub use follow::follow;
+pub use keep::{keep, restore, save};
 pub use room::{Moment, News, Room, Standing};
 pub use scram::{ITERATIONS, Users, UsersError, add_user, fresh_password, scram_verifier};
 
 use crate::log::{Log, LogError};
+use crate::snapshot::Snapshots;
+use answers::Views;
 
 /// The catalog, as `\l` and `dbname` say it.
 const DATABASE: &str = "recoup";
@@ -63,6 +72,11 @@ pub struct Options {
     /// The most bytes that all statements together may hold.
     pub memory_bytes_max: usize,
     pub connections_max: usize,
+    /// Where what was read is kept, so that a restart reads on; `None`: it reads all anew.
+    pub snapshots: Option<Snapshots>,
+    pub keep_every: Duration,
+    /// The program's views over what left it.
+    pub views: Vec<View>,
 }
 
 impl Default for Options {
@@ -74,6 +88,9 @@ impl Default for Options {
             rows_max: 5_000_000,
             memory_bytes_max: 2 << 30,
             connections_max: 64,
+            snapshots: None,
+            keep_every: Duration::from_secs(600),
+            views: views(&shipped()).unwrap_or_default(),
         }
     }
 }
@@ -96,17 +113,35 @@ pub enum ServeError {
     Engine(String),
 }
 
-/// Follows the log and answers, until the log has lost its history or must be mended.
+/// Follows the log and answers, until told to stop or the log has lost its history.
 ///
 /// Connections, and the queries behind them, run on threads of their own: following never waits
 /// for them.
-pub async fn serve(log: Arc<dyn Log>, options: Options) -> Result<(), ServeError> {
-    let room = Arc::new(Room::new());
+pub async fn serve(
+    log: Arc<dyn Log>,
+    options: Options,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let listener = bind(&options)?;
+    let (snapshots, every) = (options.snapshots.clone(), options.keep_every);
+    let room = Arc::new(restore(log.as_ref(), snapshots.as_ref()).await);
+    let keeping = async {
+        match &snapshots {
+            Some(snapshots) => keep(&room, snapshots, every).await,
+            None => std::future::pending().await,
+        }
+    };
     let doors = Engine::start()?;
     let listening = doors.handle().spawn(listen(listener, room.clone(), options));
     tokio::select! {
         ended = follow(log.as_ref(), &room) => Ok(ended?),
+        () = keeping => Ok(()),
+        () = stop => {
+            if let Some(snapshots) = &snapshots {
+                save(&room, snapshots).await;
+            }
+            Ok(())
+        }
         ended = listening => match ended {
             Ok(ended) => ended,
             Err(error) => Err(ServeError::Engine(error.to_string())),
@@ -133,8 +168,10 @@ pub async fn listen(
 ) -> Result<(), ServeError> {
     let users = Arc::new(Users::load(&options.users_file, fresh_secret())?);
     let queries = Engine::start()?;
-    let context = context(&room, &options, queries.handle())
-        .map_err(|error| ServeError::Engine(error.strip_backtrace()))?;
+    let unfit = |error: DataFusionError| ServeError::Engine(error.strip_backtrace());
+    let answers = Arc::new(Views::default());
+    let context = context(&room, &answers, &options, queries.handle()).map_err(unfit)?;
+    answers.define(&context, &options.views).await.map_err(unfit)?;
     let taken = |error| ServeError::Taken(options.listen, error);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(taken)?;
     let handlers = Arc::new(desk::Handlers {
@@ -171,6 +208,7 @@ pub async fn listen(
 /// The engine over the room's relations: no files, no writing, bounded memory, exact decimals.
 fn context(
     room: &Arc<Room>,
+    answers: &Arc<Views>,
     options: &Options,
     queries: Handle,
 ) -> Result<SessionContext, DataFusionError> {
@@ -199,7 +237,7 @@ fn context(
     let Some(catalog) = context.catalog(DATABASE) else {
         return Err(DataFusionError::Internal("the default catalog is missing".into()));
     };
-    catalog.register_schema("public", Arc::new(tables::Public(room.clone())))?;
+    catalog.register_schema("public", Arc::new(tables::Public(room.clone(), answers.clone())))?;
     catalog.register_schema("recoup", Arc::new(tables::Own(room.clone())))?;
     setup_pg_catalog(&context, DATABASE, EmptyContextProvider).map_err(|error| *error)?;
     Ok(context)

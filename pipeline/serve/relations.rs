@@ -17,8 +17,11 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
+use recoup_operators::dispatch::facts as dispatch;
 use recoup_operators::facts;
 use recoup_operators::memory::table::{Snapshot, Table};
+
+use super::plain::written;
 
 /// A relation that the program promises.
 struct Promised {
@@ -30,7 +33,7 @@ struct Promised {
     source: fn() -> SchemaRef,
 }
 
-const PROMISED: [Promised; 6] = [
+const PROMISED: [Promised; 9] = [
     Promised {
         name: "loans",
         key: &["loan_id", "lender_id"],
@@ -55,7 +58,7 @@ const PROMISED: [Promised; 6] = [
             "event_id",
             "event_time",
         ],
-        beside: &["currency"],
+        beside: &["currency", "delinquent_days"],
         source: facts::stamped,
     },
     Promised {
@@ -85,8 +88,39 @@ const PROMISED: [Promised; 6] = [
             "second_desk_id",
             "second_value",
             "full_desks",
+            "reason",
         ],
         source: facts::placements,
+    },
+    Promised {
+        name: "rounds",
+        key: &["round"],
+        columns: &[
+            "round",
+            "at",
+            "value",
+            "bound",
+            "gap",
+            "decided",
+            "waiting",
+            "spilled",
+            "places",
+            "taken",
+            "share_use",
+        ],
+        beside: &[
+            "nowhere",
+            "held_back",
+            "arrived",
+            "expected",
+            "forecast",
+            "answered",
+            "silent",
+            "expected_gap",
+            "evaluations",
+            "note",
+        ],
+        source: dispatch::rounds,
     },
     Promised {
         name: "ledger",
@@ -102,7 +136,7 @@ const PROMISED: [Promised; 6] = [
             "booked_on",
             "cause",
         ],
-        beside: &[],
+        beside: &["contract", "rule"],
         source: facts::ledger,
     },
     Promised {
@@ -122,8 +156,32 @@ const PROMISED: [Promised; 6] = [
             "commission",
             "remittance",
         ],
-        beside: &["currency", "closed"],
+        beside: &["currency", "closed", "corrections", "vat", "held", "due", "invoiced"],
         source: facts::statements,
+    },
+    Promised {
+        name: "remitted",
+        key: &["remittance_id"],
+        columns: &[
+            "remittance_id",
+            "lender_id",
+            "agency_id",
+            "currency",
+            "received_on",
+            "amount",
+            "withheld",
+            "paid",
+            "booked_on",
+        ],
+        beside: &[],
+        source: facts::remitted,
+    },
+    Promised {
+        name: "days",
+        key: &["day"],
+        columns: &["day", "closed_through"],
+        beside: &[],
+        source: facts::days,
     },
     Promised {
         name: "refused",
@@ -138,7 +196,7 @@ const PROMISED: [Promised; 6] = [
 const PLACE: [&str; 3] = ["shard", "seq", "row"];
 
 /// Said from one stage to the next and of no use once heard.
-const NOT_KEPT: [&str; 5] = ["demand", "facts", "letters", "lines", "ticked"];
+const NOT_KEPT: [&str; 6] = ["demand", "facts", "letters", "lines", "remittances", "ticked"];
 
 /// Whether a relation gets a table.
 pub(super) fn is_kept(name: &str) -> bool {
@@ -217,6 +275,24 @@ impl Relations {
         self.tables.get(name).map(|table| Arc::new(table.snapshot()))
     }
 
+    /// The columns of every relation there is.
+    pub fn schemas(&self) -> Vec<(String, SchemaRef)> {
+        let tables = self.tables.iter();
+        tables.map(|(name, table)| (name.clone(), table.schema().clone())).collect()
+    }
+
+    /// The rows of every relation there is.
+    pub fn rows(&self) -> Vec<(String, Vec<RecordBatch>)> {
+        self.tables.iter().map(|(name, table)| (name.clone(), table.scan())).collect()
+    }
+
+    /// Puts a relation in place as a whole.
+    pub fn put(&mut self, name: &str, rows: &RecordBatch) {
+        let mut table = Table::appended(rows.schema());
+        table.apply(rows);
+        self.tables.insert(name.to_owned(), table);
+    }
+
     /// Bytes in use.
     pub fn size(&self) -> usize {
         self.tables.values().map(Table::size).sum()
@@ -258,7 +334,7 @@ fn write_csv(path: &Path, table: &Table) -> Result<(), String> {
     // A relation without rows still has its header.
     let none = RecordBatch::new_empty(table.schema().clone());
     for rows in std::iter::once(none).chain(table.snapshot().batches()) {
-        writer.write(&rows).map_err(|error| error.to_string())?;
+        writer.write(&written(&rows)).map_err(|error| error.to_string())?;
     }
     let buffered = writer.into_inner().into_inner();
     buffered.map(drop).map_err(|error| error.to_string())

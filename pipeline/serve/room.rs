@@ -12,11 +12,13 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use recoup_operators::facts;
 use recoup_operators::memory::table::Snapshot;
+use serde::{Deserialize, Serialize};
 
+use super::keep::Kept;
 use super::relations::Relations;
 
 /// One shard of a stage, as its newest cursor that was read says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// The stream that the stage writes.
     pub stream: String,
@@ -29,11 +31,12 @@ pub struct Standing {
     pub committed_at: i64,
 }
 
-/// How far a stream was read, and how long it is.
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    read: u64,
-    last: u64,
+/// How far a stream was read, how long it is, and which one: when it was created.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Progress {
+    pub read: u64,
+    pub last: u64,
+    pub created: i64,
 }
 
 #[derive(Default)]
@@ -62,6 +65,38 @@ impl Room {
         Room::default()
     }
 
+    /// A room that was kept.
+    pub(super) fn of(
+        streams: BTreeMap<String, Progress>,
+        shards: Vec<(String, u32, Standing)>,
+        relations: Relations,
+    ) -> Self {
+        let shards = shards.into_iter().map(|(stage, shard, standing)| ((stage, shard), standing));
+        let inner = Inner { relations, shards: shards.collect(), streams };
+        Room { inner: RwLock::new(inner) }
+    }
+
+    /// Everything as it is now, to be kept.
+    pub(super) fn kept(&self) -> Kept {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let shards = inner.shards.iter();
+        let shards = shards.map(|((stage, shard), one)| (stage.clone(), *shard, one.clone()));
+        let names = inner.relations.names();
+        let relations =
+            names.filter_map(|name| Some((name.to_owned(), inner.relations.snapshot(name)?)));
+        Kept {
+            streams: inner.streams.clone(),
+            shards: shards.collect(),
+            relations: relations.collect(),
+        }
+    }
+
+    /// How far a stream was read, and when it was created; zero and none of a stream never read.
+    pub(super) fn place(&self, stream: &str) -> (u64, Option<i64>) {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.streams.get(stream).map_or((0, None), |one| (one.read, Some(one.created)))
+    }
+
     /// Takes in what was read of a stream, all at once: no reader sees half of it.
     pub fn take(&self, stream: &str, news: News) {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
@@ -78,8 +113,15 @@ impl Room {
 
     /// Notes how long a stream is by now.
     pub fn grown(&self, stream: &str, last: u64) {
+        self.is(stream, last, None);
+    }
+
+    /// Notes how long a stream is, and which one.
+    pub(super) fn is(&self, stream: &str, last: u64, created: Option<i64>) {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        inner.streams.entry(stream.to_owned()).or_default().last = last;
+        let progress = inner.streams.entry(stream.to_owned()).or_default();
+        progress.last = last;
+        progress.created = created.unwrap_or(progress.created);
     }
 
     /// Everything as it is now.

@@ -1,4 +1,4 @@
-//! The relations as SQL sees them: the schema `public`, and `recoup.shards`.
+//! The relations as SQL sees them: the schema `public` with its views, and `recoup.shards`.
 //!
 //! A table is only a name until a statement is planned; then it is the rows of that statement's
 //! moment, read without conversion and only in the columns that are asked for.
@@ -18,14 +18,15 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use recoup_operators::memory::table::Snapshot;
 
+use super::answers::Views;
 use super::bounds::moment;
 use super::room::{Room, shards_schema};
 
 /// Rows that a plan takes at a time.
 const ROWS: usize = 8_192;
 
-/// The schema `public`: every relation there is by now.
-pub struct Public(pub Arc<Room>);
+/// The schema `public`: every relation there is by now, and the program's views over them.
+pub struct Public(pub Arc<Room>, pub Arc<Views>);
 
 /// The schema `recoup`: what the program knows of itself.
 pub struct Own(pub Arc<Room>);
@@ -45,17 +46,19 @@ impl fmt::Debug for Own {
 #[async_trait]
 impl SchemaProvider for Public {
     fn table_names(&self) -> Vec<String> {
-        self.0.names()
+        let mut names = self.0.names();
+        names.extend(self.1.names());
+        names
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some(schema) = self.0.schema(name) else { return Ok(None) };
+        let Some(schema) = self.0.schema(name) else { return Ok(self.1.find(name)) };
         let live = Live { room: self.0.clone(), what: What::Relation(name.to_owned()), schema };
         Ok(Some(Arc::new(live)))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.0.schema(name).is_some()
+        self.0.schema(name).is_some() || self.1.find(name).is_some()
     }
 }
 

@@ -3,6 +3,9 @@
 use super::Settings;
 use crate::limits;
 
+/// Four weeks: what comes later is nobody's plan.
+const HORIZON_MAX: u32 = 28 * 1_440;
+
 /// What is out of range: the key, and a sentence about it.
 pub fn ranges(settings: &Settings) -> Vec<(&'static str, String)> {
     let mut found = vec![];
@@ -51,6 +54,12 @@ pub fn ranges(settings: &Settings) -> Vec<(&'static str, String)> {
     );
     let value = settings.dispatch.switch_margin;
     must("dispatch.switch_margin", value >= 0, "is negative".into());
+    let minutes = settings.dispatch.horizon_minutes;
+    must(
+        "dispatch.horizon_minutes",
+        minutes <= HORIZON_MAX,
+        format!("is {minutes}, expected at most {HORIZON_MAX}"),
+    );
     must("snapshots.every_seconds", settings.snapshots.every_seconds > 0, "is 0".into());
     must("snapshots.url", !settings.snapshots.url.is_empty(), "is empty".into());
     must("keys.file", !settings.keys.file.is_empty(), "is empty".into());

@@ -32,7 +32,12 @@ impl Default for Loan {
 
 impl Default for Dispatch {
     fn default() -> Self {
-        Dispatch { case: CaseUnit::Borrower, value_min: 0, switch_margin: 1_000 }
+        Dispatch {
+            case: CaseUnit::Borrower,
+            value_min: 0,
+            switch_margin: 1_000,
+            horizon_minutes: 1_440,
+        }
     }
 }
 

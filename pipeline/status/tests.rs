@@ -40,8 +40,10 @@ async fn log() -> MemoryLog {
     for shard in [0, 1, 1] {
         put(&log, "intake", &format!("intake.L1.json.{shard}"), "{}".into()).await;
     }
+    for (shard, seq) in [(0, 1), (1, 2), (2, 0), (3, 0)] {
+        put_cursor(&log, "reports", "normalize", shard, seq).await;
+    }
     for shard in 0..2 {
-        put_cursor(&log, "reports", "normalize", shard, u64::from(shard) + 1).await;
         put_cursor(&log, "loans", "register", shard, 9).await;
     }
     put_cursor(&log, "book", "book", 0, 0).await;
@@ -62,14 +64,16 @@ fn find<'a>(all: &'a [Standing], stage: &str, shard: u32) -> &'a Standing {
 #[tokio::test]
 async fn standings_tell_owner_lag_and_trouble() {
     let status = read(&log().await, 2, 9_000_000, Duration::from_secs(60)).await.expect("status");
-    // Three stages of two shards, two of one.
-    assert_eq!(status.shards.len(), 8);
+    // One stage of the intake's four subjects, two of two shards, two of one.
+    assert_eq!(status.shards.len(), 10);
+    let normalizes: Vec<_> = status.shards.iter().filter(|one| one.stage == "normalize").collect();
+    assert!(normalizes.iter().all(|one| one.trouble.is_empty()), "{normalizes:?}");
     let normalize = find(&status.shards, "normalize", 0);
     assert_eq!((normalize.owner.as_str(), normalize.commits), ("anna", 4));
     assert_eq!((normalize.read, normalize.waiting, normalize.idle_seconds), (1, 0, 4));
     assert_eq!(normalize.trouble, "");
     assert_eq!(find(&status.shards, "normalize", 1).waiting, 1);
-    assert_eq!(find(&status.shards, "register", 0).trouble, "stream reports ends at 3");
+    assert_eq!(find(&status.shards, "register", 0).trouble, "stream reports ends at 5");
     assert!(find(&status.shards, "book", 1).trouble.contains("no cursor"));
     assert!(status.refused.whole);
     let refused: Vec<_> = status.refused.by_reason.into_iter().collect();

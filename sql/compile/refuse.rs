@@ -47,6 +47,7 @@ pub fn plan(
         match node {
             LogicalPlan::TableScan(scan) => tables.push(scan.table_name.table().to_string()),
             LogicalPlan::Aggregate(_)
+            | LogicalPlan::Union(_)
             | LogicalPlan::Window(_)
             | LogicalPlan::Sort(_)
             | LogicalPlan::Limit(_)

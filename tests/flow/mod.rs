@@ -150,9 +150,7 @@ fn a_snapshot_with_a_flipped_byte_is_not_taken() {
         let mut flipped = bytes.to_vec();
         flipped[at] ^= 0x10;
         let read = snapshot::decode("test", &flipped.into());
-        let same = read.is_ok_and(|one| one.header.seq == group.shards[&0].read);
-        // A flip within the header's own digits may leave a header that reads, never other rows.
-        assert!(!same || at < 12 + 1_024, "byte {at} of {}", bytes.len());
+        assert!(read.is_err(), "byte {at} of {}", bytes.len());
         let cut = snapshot::decode("test", &bytes.slice(..at));
         assert!(cut.is_err(), "cut at {at}");
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use recoup::commit::{Outcome, ShardCommit, commit_group};
 use recoup::cursor::{self, Cursor, check_place, digest};
@@ -230,7 +231,8 @@ async fn a_stream_that_is_not_fit_is_named_with_what_to_do() {
     let Err(LogError::Unfit { what, .. }) = refused else { panic!("{refused:?}") };
     assert!(what.contains("takes no atomic batches"), "{what}");
     let facts = log.facts(&["by_age"]).await.unwrap();
-    assert_eq!((facts.payload_max, facts.sync), (8 << 20, Sync::Untold));
+    let sync = Sync::Every(Duration::from_secs(120));
+    assert_eq!((facts.payload_max, facts.sync), (8 << 20, sync));
     assert!(facts.version.starts_with("2."));
     assert_eq!((facts.streams[0].replicas, facts.streams[0].current), (1, 1));
     assert!(facts.streams[0].unfit.as_ref().is_some_and(|what| what.contains("by age")));

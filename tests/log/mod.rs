@@ -5,8 +5,8 @@
 //! that are not fit, history that was cut.
 
 mod broker;
-mod commits;
-mod contract;
+pub mod commits;
+pub mod contract;
 mod faulty;
 mod loads;
 
@@ -34,7 +34,7 @@ macro_rules! promises {
 use promises;
 
 /// Checks each promise in a stream of its own; a failing one is the last that is printed.
-async fn keeps(log: Arc<dyn Log>, promises: &[Promise]) {
+pub async fn keeps(log: Arc<dyn Log>, promises: &[Promise]) {
     for (name, promise) in promises {
         eprintln!("promise {name}");
         promise(log.clone(), (*name).to_owned()).await;

@@ -3,9 +3,10 @@
 
     compare.py A B [--show N] [--relations loans,prices,...]
 
-To the cent, every row of loans, prices, placements and statements, and the counts of refusals by
-lender and reason. Where A has a ledger, its entries must sum to zero in their currency, and the
-suspense in it must be the oracle's. Prints the first differences and exits with 1 if there is one.
+To the cent, every row of loans, prices, placements and statements by day and month, and the counts
+of refusals by lender and reason. Where A has a ledger, its entries must sum to zero in their
+currency, and the suspense in it must be the oracle's. Prints the first differences and exits with 1
+if there is one.
 """
 
 import argparse
@@ -24,12 +25,15 @@ KEYS = {
     "prices": ("loan_id",),
     "placements": ("loan_id",),
     "statements": ("lender_id", "agency_id", "day", "currency"),
+    "statements_monthly": ("lender_id", "agency_id", "month", "currency"),
 }
 MONEY = {
     "principal", "interest", "penalty", "fee", "balance", "price", "value", "collected", "over",
-    "commission", "remittance", "count", "days_past_due", "score", "amount",
+    "commission", "remittance", "vat", "held", "due", "invoiced", "count", "days_past_due",
+    "score", "amount",
 }
 INSTANTS = {"event_time", "placed_at"}
+RELATIONS = "loans,prices,placements,statements,statements_monthly,refused,ledger"
 # What the page leaves open for a loan that nobody holds.
 ONLY_OF_THE_PLACED = {"price", "value", "placed_at", "desk_id"}
 
@@ -76,7 +80,7 @@ def compare_rows(name, ours, theirs, say):
     if ours and not all(column in ours[0] for column in key):
         key = tuple(column for column in key if column in ours[0])
     left, right = indexed(ours, key, name, say), indexed(theirs, key, name, say)
-    if name == "statements":
+    if name.startswith("statements"):
         left, right = something(left), something(right)
     columns = [column for column in (theirs[0] if theirs else {}) if column not in key]
     absent = [column for column in columns if ours and column not in ours[0]]
@@ -134,9 +138,11 @@ def compare_refused(ours, theirs, say):
     return sum(right.values())
 
 
-def compare_ledger(ledger, suspense, say):
+def compare_ledger(ledger, suspense, booked, say):
     sums, held = defaultdict(Decimal), defaultdict(Decimal)
+    accounts = defaultdict(Decimal)
     for row in ledger:
+        accounts[(row["account"], row["currency"])] += Decimal(row["amount"])
         # An entry's lines are numbered behind its id.
         entry = row["entry_id"].rpartition(":")[0] or row["entry_id"]
         sums[(entry, row["loan_id"], row["currency"])] += Decimal(row["amount"])
@@ -150,6 +156,12 @@ def compare_ledger(ledger, suspense, say):
         got = abs(held.get(loan, Decimal(0)))
         if got != abs(expected.get(loan, Decimal(0))):
             say(f"suspense of loan {loan}: {got}, expected {expected.get(loan, 0)}")
+    if booked is not None:
+        wanted = {(row["account"], row["currency"]): Decimal(row["amount"]) for row in booked}
+        for key in sorted(wanted.keys() | accounts.keys()):
+            got, expected = accounts.get(key, Decimal(0)), wanted.get(key, Decimal(0))
+            if got != expected:
+                say(f"account {' '.join(key)}: {got}, expected {expected}")
     return len(ledger)
 
 
@@ -158,7 +170,7 @@ def main():
     parser.add_argument("ours", metavar="A")
     parser.add_argument("theirs", metavar="B")
     parser.add_argument("--show", type=int, default=20, help="differences to print per relation")
-    parser.add_argument("--relations", default="loans,prices,placements,statements,refused,ledger")
+    parser.add_argument("--relations", default=RELATIONS)
     args = parser.parse_args()
     failed = False
     for name in args.relations.split(","):
@@ -167,7 +179,8 @@ def main():
         if name == "ledger":
             if ours is None:
                 continue
-            rows = compare_ledger(ours, load(args.theirs, "suspense") or [], said.append)
+            suspense, booked = load(args.theirs, "suspense") or [], load(args.theirs, "accounts")
+            rows = compare_ledger(ours, suspense, booked, said.append)
         else:
             theirs = load(args.theirs, name)
             if theirs is None:

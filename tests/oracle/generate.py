@@ -2,11 +2,13 @@
 """Makes intake and reference files with everything in them that goes wrong in life.
 
     generate.py --seed N --events M --out DIR [--plain] [--files K] [--contracts] [--capacity C]
-                [--priced]
+                [--priced] [--kinds]
 
 Writes DIR/intake-1.jsonl and on, and DIR/reference/. The same seed writes the same bytes.
 Priced: the curve and the market have no gaps, so that every loan that names a province has a price.
 Without a capacity every agency is without limit; with one, C cases are dealt out unevenly.
+Kinds: returns, chargebacks, fees, waivers, charge-offs, refunds and payoffs too, and with contracts
+every way of paying commission.
 Plain: reports and payments only, each once, in order of time, none malformed.
 """
 
@@ -17,7 +19,7 @@ import random
 from datetime import datetime, timedelta, timezone
 
 import malformed
-from references import LENDERS, PRODUCTS, PROVINCES, write_reference
+from references import LENDERS, PRODUCTS, PROVINCES, write_agreements, write_reference
 
 START = int(datetime(2026, 1, 1, tzinfo=timezone.utc).timestamp())
 HOUR, DAY = 3600, 86400
@@ -40,8 +42,9 @@ def date(seconds):
 class Life:
     """One loan's events as they happened: pairs of (when, row), in business order."""
 
-    def __init__(self, dice, number, lender, borrower, plain):
+    def __init__(self, dice, number, lender, borrower, plain, kinds=False):
         self.dice, self.number, self.lender, self.plain = dice, number, lender, plain
+        self.kinds = kinds
         self.loan_id = f"{lender[0]}-{number:07d}" if lender != "L005" else f"贷-{number:07d}-é"
         self.borrower = borrower
         self.product = dice.choice(PRODUCTS)
@@ -102,7 +105,7 @@ class Life:
         row = {
             "payment_id": self.next_id("p"), "loan_id": self.loan_id, "kind": kind,
             "amount": money(cents) if cents >= 0 else "-" + money(-cents),
-            "paid_at": instant(when), "channel": dice.choice(("bank", "cash", "wallet")),
+            "paid_at": instant(when), "channel": dice.choice(("bank", "cash", "agency")),
             "reverses": reverses,
         }
         if dice.random() < 0.3:
@@ -125,7 +128,35 @@ class Life:
             left -= min(part, left)
         if not self.plain:
             self.trouble(when, cents, row)
+        if self.kinds and dice.random() < 0.25:
+            self.change(when, cents, row)
         return row
+
+    def change(self, when, cents, row):
+        """Something that is no plain payment, and now and then the reversal of it."""
+        dice = self.dice
+        later = when + dice.randint(0, 40 * DAY)
+        kind = dice.choice(("return", "chargeback", "nsf_fee", "waiver", "waiver", "charge_off",
+                            "refund", "payoff"))
+        if kind in ("return", "chargeback"):
+            if dice.random() < 0.1:
+                kind, cents = "chargeback", max(1, cents // 2)
+            back = self.movement(later, -cents, kind, row["payment_id"])
+            back["reason"] = dice.choice(("R01", "R03", "R10"))
+            row["settled"] = False
+            if kind == "return" and dice.random() < 0.5:
+                self.movement(later, 2500, "nsf_fee")
+            return
+        amount = dice.randint(1, 60_000)
+        one = self.movement(later, -amount if kind == "refund" else amount, kind)
+        if kind == "waiver":
+            one["authority"] = dice.choice(("lead", "lead", "board", "nobody"))
+            one["reason"] = dice.choice(("hardship", "settlement", None))
+        if kind == "payoff":
+            one["payer"] = "L900"
+        if kind != "refund" and dice.random() < 0.2:
+            one["settled"] = False
+            self.movement(later + dice.randint(0, 9 * DAY), -amount, "reversal", one["payment_id"])
 
     def trouble(self, when, cents, row):
         """Reversals: most are right, some come twice, some are of another amount."""
@@ -249,7 +280,7 @@ def foreign(dice, row, lender):
     return copy
 
 
-def lives(dice, events, plain):
+def lives(dice, events, plain, kinds=False):
     """Loans until there are events enough; a borrower has one to four of them with a lender."""
     number = 0
     while True:
@@ -258,14 +289,14 @@ def lives(dice, events, plain):
         borrower = f"B{dice.randint(0, events // 3):07d}-{number}" if plain else f"B{number:07d}"
         for _ in range(dice.choice((1, 1, 1, 1, 2, 2, 3, 4))):
             number += 1
-            yield Life(dice, number, lender, borrower, plain)
+            yield Life(dice, number, lender, borrower, plain, kinds)
 
 
-def rows(dice, events, plain):
+def rows(dice, events, plain, kinds=False):
     timed = []
     count = 0
     good = events if plain else events - events // 60
-    for life in lives(dice, good, plain):
+    for life in lives(dice, good, plain, kinds):
         for seconds, row in arrivals(dice, life):
             count += 1
             timed.append((seconds, count, row))
@@ -298,10 +329,11 @@ def main():
     parser.add_argument("--contracts", action="store_true")
     parser.add_argument("--capacity", type=int)
     parser.add_argument("--priced", action="store_true")
+    parser.add_argument("--kinds", action="store_true")
     args = parser.parse_args()
     dice = random.Random(args.seed)
     os.makedirs(args.out, exist_ok=True)
-    lines = rows(dice, args.events, args.plain)
+    lines = rows(dice, args.events, args.plain, args.kinds)
     share = -(-len(lines) // args.files)
     for index in range(args.files):
         path = os.path.join(args.out, f"intake-{index + 1}.jsonl")
@@ -311,6 +343,8 @@ def main():
     folder = os.path.join(args.out, "reference")
     whole = args.plain or args.priced
     write_reference(dice, folder, whole, args.contracts, args.capacity)
+    if args.kinds:
+        write_agreements(dice, folder, args.contracts)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ CHANGES = (
     (REPORT, ("event_time",), NOT_A_TIME),
     (PAYMENT, ("loan_id",), EMPTY),
     (PAYMENT, ("amount",), NOT_MONEY),
-    (PAYMENT, ("kind",), (ABSENT, None, "", "refund", "Payment")),
+    (PAYMENT, ("kind",), (ABSENT, None, "", "refinance", "Payment")),
     (PAYMENT, ("amount",), ("0.00", "-250.00", "-0.00")),
     (PAYMENT, ("payment_id",), ("",)),
     (PAYMENT, ("paid_at",), NOT_A_TIME),

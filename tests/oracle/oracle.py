@@ -14,10 +14,12 @@ import os
 from collections import Counter, defaultdict
 
 from account import Loan
+from contracts import Agreements
 from market import SHARE, Market, half_away
 from reading import (
-    BUCKETS, DAY_MICROS, PARTS, Refused, bucket, date_text, day_text, instant_text, money, read,
+    BUCKETS, DAY_MICROS, DEBT_ONLY, PARTS, Refused, bucket, date_text, instant_text, money, read, use_key,
 )
+from settled import settled
 
 VALUE_MIN = 0
 SWITCH_MARGIN = 1000
@@ -42,6 +44,9 @@ class Placement:
 
     def __init__(self, desk, price, value, at, rate):
         self.desk, self.price, self.value, self.at, self.rate = desk, price, value, at, rate
+        # From when to when it was in force, and the loan as it was placed.
+        self.since, self.until = at, float("inf")
+        self.days, self.balance = 0, 0
         # How it stands: placed; paid, when the money was in; over, when debt came back by other
         # than a reversal and the loan was to be decided anew.
         self.status = "placed"
@@ -50,9 +55,11 @@ class Placement:
 class Book:
     """All loans, and what was decided about them in the order in which facts were read."""
 
-    def __init__(self, market, case):
+    def __init__(self, market, agreements, case):
         self.market = market
+        self.agreements = agreements
         self.by_borrower = case == "borrower"
+        self.stays = defaultdict(list)
         self.loans = {}
         self.terms = {}
         self.placed = {}
@@ -60,7 +67,7 @@ class Book:
         self.refused = Counter()
 
     def take(self, fact):
-        loan = self.loans.setdefault(fact.loan, Loan(fact.loan))
+        loan = self.loans.setdefault(fact.loan, Loan(fact.loan, self.agreements.orders))
         new = not loan.known
         if not self.keep(loan, fact) or not loan.known:
             return
@@ -68,7 +75,7 @@ class Book:
             self.letter(loan, fact)
             return
         # The loan appears: its own report comes first, then the movements that waited for it.
-        waiting, loan.movements = loan.movements, {}
+        waiting, loan.movements, loan.seen = loan.movements, {}, {}
         self.cases[self.case_key(loan)].append(loan)
         self.letter(loan, fact)
         for movement in waiting.values():
@@ -80,9 +87,19 @@ class Book:
 
     def keep(self, loan, fact):
         """Whether a fact says anything new of its loan."""
+        stood = loan.movements.get(fact.id) if fact.kind != "report" else None
         changed, twin = loan.take(fact)
         if twin is not None:
             self.refuse(twin.lender or loan.lender, "conflict")
+        try:
+            if changed and loan.known:
+                self.agreements.check(fact)
+        except Refused as no:
+            if stood is None:
+                del loan.movements[fact.id]
+            else:
+                loan.movements[fact.id] = stood
+            raise Refused(no.reason, fact.lender or loan.lender) from None
         return changed
 
     def refuse(self, lender, reason):
@@ -102,7 +119,9 @@ class Book:
         waited = before is not None and before.price is not None
         self.turn(loan, fact, waited)
         if fact.kind != "report":
-            loan.read_at[fact.id] = self.placed.get(loan.loan_id)
+            placed, stays = self.placed.get(loan.loan_id), self.stays[loan.loan_id]
+            deal = self.agreements.deal(loan, fact, placed, stays)
+            loan.read_at.setdefault(fact.id, deal)
 
     def turn(self, loan, fact, waited):
         """What a fact does to its loan's placement. `waited`: it had a price before."""
@@ -113,10 +132,12 @@ class Book:
         if here.balance <= 0:
             if self.is_held(loan):
                 placed.status = "paid"
+                placed.until = min(placed.until, fact.at)
             if not [one for one in case if self.is_held(one)]:
                 self.decide(case, fact)
         elif self.resumes(placed, desk, fact):
             placed.status = "placed"
+            placed.until = float("inf")
         elif desk is None:
             self.lapse(placed)
             self.decide(case, fact)
@@ -131,7 +152,8 @@ class Book:
     def resumes(self, placed, desk, fact):
         """Debt reopened by a reversal goes on where it was, unless its case is elsewhere."""
         paid = placed is not None and placed.status == "paid"
-        return paid and fact.kind == "reversal" and desk in (None, placed.desk)
+        back = fact.kind in ("reversal", "return", "chargeback", "refund")
+        return paid and back and desk in (None, placed.desk)
 
     def lapse(self, placed):
         if placed is not None and placed.status == "paid":
@@ -191,28 +213,12 @@ class Book:
             terms = self.terms[loan.loan_id]
             value = half_away(self.market.value(desk, terms), UNIT)
             rate = self.market.rate(desk, terms)
-            self.placed[loan.loan_id] = Placement(desk, terms.price, value, fact.at, rate)
-
-
-def statements(book):
-    """Adds up what every movement books in the end, where its placement says."""
-    lines = defaultdict(lambda: [0] * 7)
-    for loan in book.loans.values():
-        if not loan.known:
-            continue
-        loan.fold()
-        for id_, booked in loan.booked.items():
-            movement = loan.movements[id_]
-            origin = movement.reverses if movement.kind == "reversal" else id_
-            placement = loan.read_at[origin]
-            agency = placement.desk.agency if placement else ""
-            collected = sum(booked.parts[:4])
-            commission = half_away(collected * placement.rate, SHARE) if placement else 0
-            key = (loan.lender, agency, day_text(movement.at), loan.newest().currency)
-            line = lines[key]
-            for index, amount in enumerate((1, *booked.parts, commission)):
-                line[index] += amount
-    return lines
+            placed = Placement(desk, terms.price, value, fact.at, rate)
+            placed.days, placed.balance = loan.newest().days, max(terms.balance, 0)
+            for stay in self.stays[loan.loan_id]:
+                stay.until = min(stay.until, fact.at)
+            self.stays[loan.loan_id].append(placed)
+            self.placed[loan.loan_id] = placed
 
 
 def loan_rows(book):
@@ -258,20 +264,44 @@ def placement_rows(book):
 
 
 def statement_rows(book):
-    for key, line in statements(book).items():
-        count, penalty, fee, interest, principal, over, commission = line
-        collected = penalty + fee + interest + principal
-        amounts = (
-            collected, penalty, fee, interest, principal, over, commission, collected - commission
-        )
-        yield (*key, count, *(money(amount) for amount in amounts))
+    for key, line in settled(book)[0].items():
+        yield (*key, *statement_cells(line))
+
+
+def month_rows(book):
+    months = defaultdict(lambda: [0] * 11)
+    for (lender, agency, day, currency), line in settled(book)[0].items():
+        month = months[(lender, agency, day[:7] + "-01", currency)]
+        for index, amount in enumerate(line):
+            month[index] += amount
+    for key, line in months.items():
+        yield (*key, *statement_cells(line))
+
+
+def statement_cells(line):
+    count, penalty, fee, interest, principal, over, commission, *rest = line
+    collected = penalty + fee + interest + principal
+    amounts = (
+        collected, penalty, fee, interest, principal, over, commission, collected - commission,
+        *rest,
+    )
+    return (count, *(money(amount) for amount in amounts))
 
 
 def suspense_rows(book):
     for loan in book.loans.values():
         if not loan.known and loan.movements:
-            sums = [movement.amount for movement in loan.movements.values()]
-            yield loan.loan_id, len(sums), money(sum(sums))
+            waiting = [
+                move.amount for move in loan.movements.values() if move.kind not in DEBT_ONLY
+            ]
+            if waiting:
+                yield loan.loan_id, len(waiting), money(sum(waiting))
+
+
+def account_rows(book):
+    for (account, currency), amount in settled(book)[1].items():
+        if amount:
+            yield account, currency, money(amount)
 
 
 RELATIONS = {
@@ -286,18 +316,23 @@ RELATIONS = {
     ),
     "statements": (
         "lender_id,agency_id,day,currency,count,collected,penalty,fee,interest,principal,over,"
-        "commission,remittance", statement_rows,
+        "commission,remittance,vat,held,due,invoiced", statement_rows,
+    ),
+    "statements_monthly": (
+        "lender_id,agency_id,month,currency,count,collected,penalty,fee,interest,principal,over,"
+        "commission,remittance,vat,held,due,invoiced", month_rows,
     ),
     "refused": (
         "lender_id,reason,count",
         lambda book: ((*key, count) for key, count in book.refused.items()),
     ),
     "suspense": ("loan_id,count,amount", suspense_rows),
+    "accounts": ("account,currency,amount", account_rows),
 }
 
 
 def run(intake, reference, case, lender=None):
-    book = Book(Market(reference), case)
+    book = Book(Market(reference), Agreements(reference), case)
     for path in intake:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
@@ -329,7 +364,10 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--case", choices=("loan", "borrower"), default="borrower")
     parser.add_argument("--lender")
+    parser.add_argument("--key", help="the key file of the deployment that is compared with")
     args = parser.parse_args()
+    if args.key:
+        use_key(args.key)
     write(run(args.intake, args.reference, args.case, args.lender), args.out)
 
 

@@ -23,6 +23,10 @@ _DAY = datetime.date(1970, 1, 1)
 DAY_MICROS = 86_400_000_000
 # What a report is in that names no currency: ISO 4217 for "none".
 NO_CURRENCY = "XXX"
+KINDS = ("payment", "reversal", "return", "chargeback", "nsf_fee", "waiver", "charge_off",
+         "refund", "payoff")
+# Those that change a debt without money.
+DEBT_ONLY = ("nsf_fee", "waiver", "charge_off")
 
 
 class Refused(Exception):
@@ -35,12 +39,13 @@ class Refused(Exception):
 
 
 class Fact:
-    """An accepted row. `kind` is report, payment or reversal."""
+    """An accepted row. `kind` is report, or what a movement does."""
 
     __slots__ = (
         "kind", "id", "at", "loan", "lender", "borrower", "person", "product", "province",
         "currency", "owed", "days", "origination", "due", "phone", "phone_token", "score",
-        "contactable", "amount", "channel", "reverses", "digest", "source", "arrival",
+        "contactable", "amount", "channel", "reverses", "reason", "payer", "authority", "digest",
+        "source", "arrival",
     )
 
     def __init__(self):
@@ -122,11 +127,21 @@ def masked(phone):
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 8 else "*" * len(phone)
 
 
+# What tokens are keyed with; `batch` keys its own with 32 zero bytes.
+KEY = bytearray(32)
+
+
+def use_key(file):
+    """Takes the token key of a deployment's key file."""
+    with open(file, encoding="utf-8") as secret:
+        KEY[:] = hmac.new(bytes.fromhex(secret.read().strip()), b"recoup token", "sha256").digest()
+
+
 def token(text):
-    """Batch keys its tokens with 32 zero bytes."""
+    """A person or a phone, keyed."""
     if not text:
         return None
-    return hmac.new(bytes(32), text.encode(), hashlib.sha256).hexdigest()[:16]
+    return hmac.new(bytes(KEY), text.encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def _constant(name):
@@ -164,6 +179,9 @@ def read(line, lender=None):
     )
     fact.channel = _text(raw.get("channel"))
     fact.reverses = _text(raw.get("reverses"))
+    fact.reason = _text(raw.get("reason"))
+    fact.payer = _text(raw.get("payer"))
+    fact.authority = _text(raw.get("authority"))
     fact.digest = _digest(fact)
     return fact
 
@@ -209,9 +227,12 @@ def _movement(raw, fact):
     fact.amount = cents(raw.get("amount"))
     _need(fact.amount is not None, "bad_decimal", fact)
     fact.kind = raw.get("kind")
-    _need(fact.kind in ("payment", "reversal"), "wrong_type", fact)
-    _need(fact.kind == "payment" or _text(raw.get("reverses")), "missing_reverses", fact)
-    rises = fact.amount > 0 if fact.kind == "payment" else fact.amount < 0
+    back = fact.kind in ("reversal", "return", "chargeback")
+    _need(not back or _text(raw.get("reverses")), "missing_reverses", fact)
+    _need(fact.kind != "payoff" or _text(raw.get("payer")), "missing_payer", fact)
+    _need(fact.kind != "waiver" or _text(raw.get("authority")), "missing_authority", fact)
+    _need(fact.kind in KINDS, "wrong_type", fact)
+    rises = fact.amount < 0 if back or fact.kind == "refund" else fact.amount > 0
     _need(rises, "wrong_sign", fact)
     _need(fact.id, "missing_payment_id", fact)
     fact.at = instant(raw.get("paid_at"))
@@ -228,5 +249,8 @@ def _digest(fact):
         fact.phone_token, fact.score, contactable, fact.amount, fact.channel, fact.reverses,
     ]
     assert len(columns) == 23, "the content of a fact is 23 texts"
+    grounds = [fact.reason, fact.payer, fact.authority]
+    if fact.kind != "report" and any(grounds):
+        columns += grounds
     joined = "\x1f".join("" if column is None else str(column) for column in columns)
     return int.from_bytes(hashlib.blake2b(joined.encode(), digest_size=8).digest(), "big")

@@ -41,13 +41,45 @@ def write_reference(dice, folder, plain, contracts, capacity=None):
     )
     if contracts:
         write(
-            folder, "contracts", "contract_id,lender_id,agency_id,valid_from,valid_to,discount",
+            folder, "contracts",
+            "contract_id,lender_id,agency_id,valid_from,valid_to,discount,remittance",
             [
                 (f"C{lender}{row[0]}", lender, row[0], "2020-01-01", "2030-12-31",
-                 dice.choice(("0.00", "0.10", "0.25")))
+                 dice.choice(("0.00", "0.10", "0.25")), dice.choice(("net", "gross")))
                 for lender in LENDERS for row in agencies if dice.random() < 0.6
             ],
         )
+
+
+def write_agreements(dice, folder, contracts):
+    """Who may waive, in which order money is taken, and contracts of every sort."""
+    write(folder, "authorities", "authority_id,waiver_max",
+          [("board", "100000.00"), ("lead", "200.00")])
+    write(folder, "waterfalls", "lender_id,product,standard,settled,written_off", [
+        ("L002", "", "interest-principal-penalties-fees-order-strategy", "", ""),
+        ("", "card", "principal-interest-penalties-fees-order-strategy",
+         "mifos-standard-strategy", "heavensfamily-strategy"),
+        ("L003", "card", "", "", "rbi-india-strategy"),
+    ])
+    if not contracts:
+        return
+    path = os.path.join(folder, "contracts.csv")
+    with open(path, newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    chosen = dice.choice
+    for row in found:
+        row["attribution"] = chosen(("", "log", "paid_at", "paid_at"))
+        row["rounding"] = chosen(("", "half_away", "half_even"))
+        row["rounding_of"] = chosen(("", "line", "sum"))
+        row["remittance"] = chosen(("", "net", "gross"))
+        row["tail_days"] = chosen(("", "0", "10", "45"))
+        row["tiers"] = chosen(("", "60:0.12|120:0.2|360:0.3|:0.45", "90:0.25|:0.335", "500:0.4|:0"))
+        row["tiers_by"] = chosen(("", "days_past_due", "balance")) if row["tiers"] else ""
+        row["tiers_at"] = chosen(("", "payment", "placement")) if row["tiers"] else ""
+        row["commission_min"] = chosen(("", "", "1.00"))
+        row["commission_max"] = chosen(("", "", "75.50"))
+        row["vat_rate"] = chosen(("", "0.06"))
+    write(folder, "contracts", ",".join(found[0]), [tuple(row.values()) for row in found])
 
 
 def shares(dice, agencies, capacity):

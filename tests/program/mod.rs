@@ -1,10 +1,13 @@
 //! The SQL program: what is wrong with it is said well, and what a user changes takes effect.
 
+mod money;
+
 use recoup::batch::Batch;
 use recoup::decoder::Decoder;
 use recoup::log::Outgoing;
 use recoup::post::parse_reference;
 use recoup_operators::Rules;
+use recoup_sql::stages::discounted;
 use recoup_sql::{Dialect, Source, shipped};
 
 const REPORT: &str = concat!(
@@ -128,11 +131,80 @@ fn price(sources: &[Source]) -> (String, usize) {
     (shown.expect("it shows"), refused)
 }
 
+/// Why the one loan is where it is, in words.
+fn why(batch: &mut Batch) -> String {
+    batch.answer().expect("it answers");
+    let decisions = batch.relations.snapshot("decisions").expect("there are decisions");
+    let rows = decisions.batches().next().expect("there is one");
+    let column = rows.column_by_name("why").expect("it says why");
+    datafusion::arrow::util::display::array_value_to_string(column, 0).expect("it shows")
+}
+
+#[test]
+fn every_decision_says_why_and_a_complaint_makes_another_one() {
+    let rules = Rules { shards: 2, ..Rules::default() };
+    let mut batch = Batch::open(&rules, &shipped(), Decoder::default()).expect("it compiles");
+    let rate = |rate: &str| [rate; 7].join("|");
+    let agency = |name: &str, cost: &str, capacity: &str, commission: &str, perf: &str| {
+        format!("{name},44,cash,0,361+,{cost},{capacity},{},{}\n", rate(commission), rate(perf))
+    };
+    let agencies = [
+        "agency_id,provinces,products,bucket_min,bucket_max,unit_cost,capacity,\
+         commission_by_bucket,perf_by_bucket\n"
+            .to_string(),
+        agency("A", "2.00", "", "0.25", "0.12"),
+        agency("B", "0.00", "0", "0.35", "0.15"),
+        agency("bot", "0.50", "", "0", "0.06"),
+    ];
+    let tables = [
+        ("curve", "product,bucket,recovery_rate,handling_cost\ncash,31-60,1.0000,0.00\n".into()),
+        ("market", "province,product,idx\n44,cash,1.0000\n".into()),
+        ("agencies", agencies.concat()),
+    ];
+    for (name, text) in tables {
+        let reference = parse_reference(name, name, text.as_bytes()).expect("it fits");
+        batch.post(name, &reference.batch).expect("it is heard");
+    }
+    let payload = REPORT.as_bytes().to_vec().into();
+    let message = Outgoing { subject: "intake.-.file.0".into(), payload, ..Outgoing::default() };
+    batch.publish(message, "one.jsonl", 1).expect("it is read");
+    batch.settle().expect("it settles");
+    assert_eq!(
+        why(&mut batch),
+        "with A of A, where it is worth 88.00 at a price of 1000.00; next best is bot with 59.50; \
+         a place there costs nothing; better but full: B"
+    );
+    let rule = "exclusion_id,lender_id,loan_id,agency_id,reason\nE1,L1,LN1,A,complaint\n";
+    let rule = parse_reference("exclusions", "e.csv", rule.as_bytes()).expect("it fits");
+    batch.post("exclusions", &rule.batch).expect("it is heard");
+    batch.settle().expect("it settles");
+    assert_eq!(
+        why(&mut batch),
+        "with bot of bot, where it is worth 59.50 at a price of 1000.00; a place there costs \
+         nothing; better but full: B"
+    );
+}
+
 #[test]
 fn a_user_changes_one_statement_without_touching_rust() {
     assert_eq!(price(&shipped()), ("490.00".into(), 0));
     let halved = changed("i.balance * c.recovery_rate * i.idx", "i.balance * 0.25 * i.idx");
     assert_eq!(price(&halved), ("240.00".into(), 0));
+}
+
+/// What follows downstream does not depend on which price is chosen.
+#[test]
+fn both_pricing_files_differ_in_nothing_but_the_price() {
+    let plain = shipped().into_iter().find(|source| source.name == "40_reprice.sql");
+    let beside = |text: &str| {
+        let (_, text) = text.split_once("CREATE VIEW indexed").expect("a view of the index");
+        let (before, price) = text.split_once("    CAST(\n").expect("a price");
+        let (_, after) = price.split_once("AS DECIMAL(18, 2)) AS price").expect("its end");
+        format!("{before}{after}")
+    };
+    let (plain, full) = (plain.expect("a plain price").text, discounted().text);
+    assert_eq!(beside(&plain), beside(&full));
+    assert_ne!(plain, full);
 }
 
 #[test]

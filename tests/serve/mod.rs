@@ -2,6 +2,7 @@
 
 mod clients;
 mod follow;
+mod keep;
 mod limits;
 mod relations;
 mod wire;

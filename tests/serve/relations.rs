@@ -41,29 +41,38 @@ fn the_latest_placement_counts_and_reads_as_promised() {
     assert_eq!(
         text,
         "loan_id,lender_id,agency_id,desk_id,price,value,placed_at,status,placement,\
-         commission_rate,bid_price,second_desk_id,second_value,full_desks\n\
-         B,L1,X,,-0.05,,2026-03-01T12:00:04Z,,,,,,,\n\
-         A,L1,Y,,1234.50,,2026-03-01T12:00:04.500Z,,,,,,,\n"
+         commission_rate,bid_price,second_desk_id,second_value,full_desks,reason\n\
+         B,L1,X,,-0.05,,2026-03-01T12:00:04Z,,,,,,,,\n\
+         A,L1,Y,,1234.50,,2026-03-01T12:00:04.500Z,,,,,,,,\n"
     );
 }
 
 #[test]
 fn every_promised_relation_is_written_even_without_rows() {
     let columns = [
-        ("ledger", "entry_id,loan_id,lender_id,agency_id,account,amount,currency,booked_on,cause"),
+        (
+            "ledger",
+            "entry_id,loan_id,lender_id,agency_id,account,amount,currency,booked_on,cause,contract,\
+             rule",
+        ),
         (
             "loans",
             "loan_id,lender_id,borrower_id,product,province,principal,interest,penalty,fee,\
              balance,days_past_due,bucket,origination_date,due_date,phone_masked,score,\
-             contactable,event_id,event_time,currency",
+             contactable,event_id,event_time,currency,delinquent_days",
         ),
         ("prices", "loan_id,lender_id,product,province,bucket,balance,price,currency"),
         ("refused", "lender_id,reason,source,raw"),
         (
             "statements",
             "lender_id,agency_id,day,count,collected,penalty,fee,interest,principal,over,\
-             commission,remittance,currency,closed",
+             commission,remittance,currency,closed,corrections,vat,held,due,invoiced",
         ),
+        (
+            "remitted",
+            "remittance_id,lender_id,agency_id,currency,received_on,amount,withheld,paid,booked_on",
+        ),
+        ("days", "day,closed_through"),
     ];
     let dir = tempfile::tempdir().unwrap();
     Relations::new().write(dir.path(), Format::Csv).unwrap();
@@ -88,11 +97,22 @@ fn parquet_holds_the_same_rows() {
 #[test]
 fn a_relation_first_seen_gets_a_table_and_demand_does_not() {
     let mut relations = Relations::new();
-    relations.apply("rounds", &placements(&[("A", "X", None, 0)]));
+    relations.apply("lots", &placements(&[("A", "X", None, 0)]));
     relations.apply("demand", &placements(&[("A", "X", None, 0)]));
     let names: Vec<&str> = relations.names().collect();
-    let promised = ["ledger", "loans", "placements", "prices", "refused", "rounds", "statements"];
+    let promised = [
+        "days",
+        "ledger",
+        "loans",
+        "lots",
+        "placements",
+        "prices",
+        "refused",
+        "remitted",
+        "rounds",
+        "statements",
+    ];
     assert_eq!(names, promised);
-    let schema = relations.schema("rounds").unwrap();
+    let schema = relations.schema("lots").unwrap();
     assert!(schema.index_of("shard").is_err(), "places in the log are not shown");
 }

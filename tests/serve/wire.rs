@@ -90,7 +90,7 @@ async fn shards_tell_as_of_when_answers_are() {
     assert_eq!(texts(&client, query).await, [expected]);
 }
 
-const REFUSED: [&str; 31] = [
+const REFUSED: [&str; 49] = [
     "CREATE TABLE x (a int)",
     "CREATE TABLE x AS SELECT * FROM loans",
     "SELECT * INTO x FROM loans",
@@ -121,7 +121,25 @@ const REFUSED: [&str; 31] = [
     "RESET ALL",
     "PREPARE p AS DELETE FROM loans",
     "LOAD 'x'",
+    "CREATE TEMPORARY TABLE x (a int)",
+    "CREATE OR REPLACE VIEW loans AS SELECT 1",
+    "MERGE INTO loans USING prices ON loans.loan_id = prices.loan_id WHEN MATCHED THEN DELETE",
+    "GRANT ALL ON loans TO ana",
+    "COPY loans TO PROGRAM 'cat'",
+    "COPY loans FROM STDIN",
+    "SELECT * FROM read_parquet('/etc/passwd')",
+    "SELECT * FROM read_json('/etc/passwd')",
+    "SELECT * FROM arrow_file('/etc/passwd')",
+    "SELECT * FROM \"/etc/passwd\"",
+    "SELECT * FROM 'file:///etc/passwd'",
+    "SELECT pg_read_binary_file('/etc/passwd'), pg_ls_dir('/')",
+    "SELECT lo_import('/etc/passwd')",
+    "SET ROLE postgres",
+    "SET datafusion.runtime.memory_limit = '100G'",
     "SELECT 1; DROP TABLE loans",
+    "DROP TABLE loans; SELECT 1",
+    "BEGIN; DELETE FROM loans; COMMIT",
+    "SELECT 1; COPY (SELECT 1) TO '{file}'; SELECT 2",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ pub struct Letter {
     pub amount: i64,
     pub channel: Option<&'static str>,
     pub reverses: Option<String>,
+    pub reason: Option<&'static str>,
     pub replaces_at: Option<i64>,
     /// For a day tick: its number.
     pub day: i64,
@@ -44,6 +45,11 @@ impl Letter {
     pub fn reversal(loan: &str, id: &str, at: i64, amount: i64, of: &str) -> Self {
         let reverses = Some(of.to_owned());
         Letter { kind: "reversal", reverses, ..Letter::payment(loan, id, at, amount) }
+    }
+
+    /// A movement of any kind.
+    pub fn act(kind: &'static str, loan: &str, id: &str, at: i64, amount: i64) -> Self {
+        Letter { kind, ..Letter::payment(loan, id, at, amount) }
     }
 
     pub fn day(number: i64) -> Self {
@@ -91,8 +97,10 @@ impl Flow {
 
     fn held_by(held: Held) -> Self {
         let rules = Rules { shards: 1, ..Rules::default() };
+        let mut account = open(&account::ACCOUNT, &rules);
+        account.hear("authorities", &authorities());
         Flow {
-            account: open(&account::ACCOUNT, &rules),
+            account,
             settle: open(&settle::SETTLE, &rules),
             close: open(&close::CLOSE, &rules),
             rules,
@@ -128,17 +136,20 @@ impl Flow {
         let attributed = self.attribute(&bookings);
         let [ledger, lines, _]: [RecordBatch; 3] =
             self.settle.step(&attributed).try_into().unwrap();
-        let mut statements = self.close.step(&lines);
+        let mut closed = vec![self.close.step(&lines)];
         if let Some(tick) = &tick {
             self.close.hear("ticked", &ticked(tick));
-            statements.extend(self.close.step(&broadcast("ticked", first)));
+            closed.push(self.close.step(&broadcast("day", first)));
         }
         self.say("stamped", stamped);
         self.say("bookings", bookings);
         self.say("refused", refused);
         self.say("ledger", ledger);
         self.say("lines", lines);
-        statements.into_iter().for_each(|rows| self.say("statements", rows));
+        for said in closed {
+            let [statements, ..]: [RecordBatch; 4] = said.try_into().unwrap();
+            self.say("statements", statements);
+        }
     }
 
     fn say(&mut self, name: &'static str, rows: RecordBatch) {
@@ -245,11 +256,25 @@ pub fn batch(letters: &[Letter], first: u64) -> RecordBatch {
             "amount" => money(|letter| letter.amount),
             "channel" => texts(|letter| letter.channel.map(str::to_owned)),
             "reverses" => texts(|letter| letter.reverses.clone()),
+            "reason" => texts(|letter| letter.reason.map(str::to_owned)),
+            "authority" => texts(|letter| (letter.kind == "waiver").then(|| "board".to_owned())),
+            "payer" => texts(|letter| (letter.kind == "payoff").then(|| "L9".to_owned())),
             "replaces_at" => instants(|letter| letter.replaces_at),
             _ => new_null_array(field.data_type(), rows),
         })
         .collect();
     RecordBatch::try_new(schema, columns).unwrap()
+}
+
+/// The board may waive anything.
+fn authorities() -> RecordBatch {
+    let limits = Decimal128Array::from(vec![99_999_999_999_999]).with_data_type(facts::MONEY);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(vec![1])),
+        Arc::new(StringArray::from(vec!["board"])),
+        Arc::new(limits),
+    ];
+    RecordBatch::try_new(facts::authorities(), columns).unwrap()
 }
 
 fn ticks(letter: &Letter) -> RecordBatch {

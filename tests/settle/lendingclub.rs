@@ -75,6 +75,10 @@ fn facts(row: usize, loan: &Loan) -> Vec<(Letter, i128)> {
         // What came back beyond the principal was interest.
         let owed = [0, 0, (loan.recoveries - loan.unpaid).max(0), loan.unpaid];
         facts.push((Letter::report(&id, &format!("c{row}"), at, owed), 0));
+        if loan.unpaid > 0 {
+            let (id_off, at) = (format!("o{row}"), instant(loan.last_paid, 22));
+            facts.push((Letter::act("charge_off", &id, &id_off, at, loan.unpaid), 0));
+        }
         if loan.recoveries > 0 {
             let at = instant(loan.last_paid, 25);
             let mut recovery = Letter::payment(&id, &format!("r{row}"), at, loan.recoveries);
@@ -150,6 +154,9 @@ fn real_loans_come_to_the_totals_of_their_file() {
     assert_eq!(total, 51_123_899_531);
     assert_eq!(total + i128::from(rounded), 51_123_899_156);
     assert_eq!(accounts.values().sum::<i128>(), 0);
+    // What was charged off left the receivable; what came back after it is income.
+    assert_eq!(accounts["bad_debt"], 4_874_126_227);
+    assert_eq!(accounts["recovery_income"], -434_198_755);
     // Exposure at charge-off, 48,741,262.27: what is still owed, and the principal that came back.
     let mut owed: BTreeMap<String, i128> = BTreeMap::new();
     let stamped = flow.all("stamped");

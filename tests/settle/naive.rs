@@ -3,7 +3,7 @@
 //! Slow and plain on purpose. It walks whole lists of events again for every question, keeps no
 //! sums, and shares no code with the operators.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::flow::Letter;
 
@@ -15,42 +15,103 @@ pub type Parts = [i64; 6];
 pub struct Truth {
     /// What each standing movement books.
     pub booked: BTreeMap<String, Parts>,
+    /// Those that came after a charge-off, or take back what did.
+    pub recovered: BTreeSet<String>,
     /// Penalty, fee, interest, principal still owed.
     pub owed: [i64; 4],
 }
 
 /// What can happen within a segment.
 #[derive(Clone)]
-enum Event {
-    Pay { id: String, amount: i64 },
-    Undo { payment: String },
-    Reopen { parts: Parts },
+enum Event<'a> {
+    /// Anything that is not a reversal.
+    Act(&'a Letter),
+    Undo(&'a Letter),
+    /// A movement of an earlier segment is undone: what it booked.
+    Reopen {
+        of: &'a Letter,
+        parts: Parts,
+    },
 }
 
-/// Debt and money over after some events, counted coin by coin through the components.
-fn after(start: [i64; 4], events: &[Event]) -> [i64; 5] {
-    let mut state = [start[0], start[1], start[2], start[3], 0];
-    let undone: Vec<&String> = events
+/// Debts, money over, and how many settlements and charge-offs stand.
+#[derive(Clone, Copy, Default)]
+struct State {
+    debts: [i64; 4],
+    over: i64,
+    settled: i32,
+    off: i32,
+}
+
+impl State {
+    fn order(&self) -> [usize; 4] {
+        match (self.off > 0, self.settled > 0) {
+            (true, _) => [3, 2, 0, 1],
+            (false, true) => [3, 2, 1, 0],
+            _ => [0, 1, 2, 3],
+        }
+    }
+
+    /// Takes coins off the debts, component by component; what is left of them.
+    fn pay(&mut self, mut coins: i64) -> i64 {
+        for part in self.order() {
+            let taken = coins.min(self.debts[part].max(0));
+            self.debts[part] -= taken;
+            coins -= taken;
+        }
+        coins
+    }
+
+    fn act(&mut self, one: &Letter, credit_before: i64) {
+        match one.kind {
+            "payment" | "payoff" => self.over += self.pay(one.amount),
+            "nsf_fee" => self.debts[0] += one.amount,
+            "waiver" => {
+                self.pay(one.amount);
+                self.settled += i32::from(one.reason == Some("settlement"));
+            }
+            "charge_off" => self.off += 1,
+            _ => {
+                let credit = (credit_before + self.over).max(0).min(-one.amount);
+                self.over -= credit;
+                self.debts[3] += -one.amount - credit;
+            }
+        }
+    }
+
+    fn reopen(&mut self, of: &Letter, parts: &Parts) {
+        self.settled -= i32::from(of.reason == Some("settlement"));
+        if of.kind == "charge_off" {
+            self.off -= 1;
+            return;
+        }
+        self.over -= parts[4];
+        for i in 0..4 {
+            if parts[i] >= 0 {
+                self.debts[i] += parts[i];
+            } else {
+                // A fee is taken back: what was paid of it is the borrower's.
+                let lower = (-parts[i]).min(self.debts[i].max(0));
+                self.debts[i] -= lower;
+                self.over += -parts[i] - lower;
+            }
+        }
+    }
+}
+
+/// The state after some events of a segment.
+fn after(start: State, credit_before: i64, events: &[Event]) -> State {
+    let mut state = start;
+    let undone: Vec<&str> = events
         .iter()
-        .filter_map(|event| if let Event::Undo { payment } = event { Some(payment) } else { None })
+        .filter_map(
+            |event| if let Event::Undo(one) = event { one.reverses.as_deref() } else { None },
+        )
         .collect();
     for event in events {
         match event {
-            Event::Pay { id, amount } if !undone.contains(&id) => {
-                let mut left = *amount;
-                for debt in state.iter_mut().take(4) {
-                    let taken = left.min((*debt).max(0));
-                    *debt -= taken;
-                    left -= taken;
-                }
-                state[4] += left;
-            }
-            Event::Reopen { parts } => {
-                for (debt, part) in state.iter_mut().zip(parts).take(4) {
-                    *debt += part;
-                }
-                state[4] -= parts[4];
-            }
+            Event::Act(one) if !undone.contains(&one.id.as_str()) => state.act(one, credit_before),
+            Event::Reopen { of, parts } => state.reopen(of, parts),
             _ => {}
         }
     }
@@ -61,68 +122,106 @@ fn after(start: [i64; 4], events: &[Event]) -> [i64; 5] {
 pub fn truth(facts: &[Letter]) -> Truth {
     let mut reports: Vec<&Letter> = facts.iter().filter(|fact| fact.kind == "report").collect();
     reports.sort_by_key(|report| (report.at, report.id.clone()));
-    let payments: BTreeMap<&String, &Letter> = facts
-        .iter()
-        .filter(|fact| fact.kind == "payment")
-        .map(|payment| (&payment.id, payment))
-        .collect();
-    let movements = standing(facts, &payments);
+    let named: BTreeMap<&String, &Letter> =
+        facts.iter().filter(|fact| fact.kind != "report").map(|one| (&one.id, one)).collect();
+    let target = |one: &Letter| one.reverses.as_ref().and_then(|id| named.get(id)).copied();
     let segment_of = |at: i64| reports.iter().filter(|report| report.at < at).count();
-    let when = |one: &Letter| match one.reverses.as_ref().and_then(|id| payments.get(id)) {
-        Some(payment) if (one.at, &one.id) < (payment.at, &payment.id) => {
-            (payment.at, payment.id.clone(), 1)
-        }
+    let when = |one: &Letter| match target(one) {
+        Some(of) if (one.at, &one.id) < (of.at, &of.id) => (of.at, of.id.clone(), 1),
         _ => (one.at, one.id.clone(), 0),
     };
-    let mut order: Vec<&Letter> = movements;
+    let mut order: Vec<&Letter> = standing(facts, &named);
     order.sort_by_key(|one| when(one));
     let mut truth = Truth::default();
-    let mut events: BTreeMap<usize, Vec<Event>> = BTreeMap::new();
+    let mut here: (usize, State, i64, Vec<Event>) = (0, State::default(), 0, Vec::new());
     for one in order {
         let own = segment_of(when(one).0);
-        let home = one.reverses.as_ref().map(|id| segment_of(when(payments[id]).0));
-        if own == 0 {
-            truth.booked.insert(one.id.clone(), [0, 0, 0, 0, 0, one.amount]);
-            continue;
+        if own != here.0 {
+            let end = after(here.1, here.2, &here.3);
+            let credit = truth.booked.values().map(|parts| parts[4]).sum();
+            let start = State { debts: reports[own - 1].owed, over: 0, ..end };
+            here = (own, start, credit, Vec::new());
         }
-        let segment = events.entry(own).or_default();
-        let start = reports[own - 1].owed;
-        let before = after(start, segment);
-        segment.push(match (&one.reverses, home) {
-            (None, _) => Event::Pay { id: one.id.clone(), amount: one.amount },
-            (Some(payment), Some(home)) if home == own => Event::Undo { payment: payment.clone() },
-            (Some(payment), _) => Event::Reopen { parts: truth.booked[payment] },
+        let (_, start, credit, events) = &mut here;
+        let before = after(*start, *credit, events);
+        let home = target(one).map(|of| segment_of(when(of).0));
+        let undoes = matches!(one.kind, "reversal" | "return");
+        let of = target(one).filter(|_| undoes);
+        events.push(match (of, home) {
+            (Some(_), Some(home)) if home == own => Event::Undo(one),
+            (Some(of), _) => Event::Reopen { of, parts: truth.booked[&of.id] },
+            _ => Event::Act(one),
         });
-        let now = after(start, segment);
-        let mut parts = [0; 6];
-        for i in 0..4 {
-            parts[i] = before[i] - now[i];
-        }
-        parts[4] = now[4] - before[4];
-        if let Some(Event::Reopen { parts: reopened }) = segment.last() {
-            parts[5] = -reopened[5];
-        }
+        let now = after(*start, *credit, events);
+        let written_off = match target(one) {
+            Some(of) => truth.recovered.contains(&of.id),
+            None => before.off > 0,
+        };
+        let parts = parts(one, of, (own, before, now), &truth);
         truth.booked.insert(one.id.clone(), parts);
+        if own > 0 && written_off {
+            truth.recovered.insert(one.id.clone());
+        }
     }
     if let Some(newest) = reports.last() {
-        let events = events.remove(&reports.len()).unwrap_or_default();
-        let state = after(newest.owed, &events);
-        truth.owed = [state[0], state[1], state[2], state[3]];
+        let (own, start, credit, events) = &here;
+        let end = after(*start, *credit, events);
+        truth.owed = if *own == reports.len() { end.debts } else { newest.owed };
     }
     truth
 }
 
-/// Payments, and of the fitting reversals of each payment the first in business order.
-fn standing<'a>(facts: &'a [Letter], payments: &BTreeMap<&String, &Letter>) -> Vec<&'a Letter> {
+/// What one movement books: the difference that it makes.
+fn parts(
+    one: &Letter,
+    of: Option<&Letter>,
+    (own, before, now): (usize, State, State),
+    truth: &Truth,
+) -> Parts {
+    let undone = of.map(|of| truth.booked[&of.id]);
+    if own == 0 {
+        let money = !matches!(one.kind, "nsf_fee" | "waiver" | "charge_off");
+        let own = [0, 0, 0, 0, 0, if money { one.amount } else { 0 }];
+        return undone.map_or(own, |parts| parts.map(|part| -part));
+    }
+    let mut parts = [0; 6];
+    for i in 0..4 {
+        parts[i] = before.debts[i] - now.debts[i];
+    }
+    parts[4] = now.over - before.over;
+    if let Some(undone) = undone {
+        parts[5] = -undone[5];
+        if of.is_some_and(|of| of.kind == "charge_off") {
+            (0..4).for_each(|i| parts[i] -= undone[i]);
+        }
+    }
+    if one.kind == "charge_off" {
+        // What is charged off stays owed; it leaves the books.
+        let mut rest = before;
+        rest.pay(one.amount);
+        (0..4).for_each(|i| parts[i] = before.debts[i] - rest.debts[i]);
+    }
+    parts
+}
+
+/// What stands by itself, and of what fits to take each back the first in business order.
+fn standing<'a>(facts: &'a [Letter], named: &BTreeMap<&String, &Letter>) -> Vec<&'a Letter> {
+    let backs = ["reversal", "return", "chargeback"];
     let fits = |one: &&Letter| {
-        let payment = one.reverses.as_ref().and_then(|id| payments.get(id));
-        payment.is_some_and(|payment| payment.amount == -one.amount)
+        let Some(of) = one.reverses.as_ref().and_then(|id| named.get(id)) else { return false };
+        let pays = matches!(of.kind, "payment" | "payoff");
+        let other = matches!(of.kind, "nsf_fee" | "waiver" | "charge_off");
+        match one.kind {
+            "chargeback" => pays && -one.amount <= of.amount,
+            _ => (pays || other) && of.amount == -one.amount,
+        }
     };
-    let mut standing: Vec<&Letter> = facts.iter().filter(|fact| fact.kind == "payment").collect();
-    for id in payments.keys() {
-        let reversals = facts.iter().filter(|fact| fact.kind == "reversal");
-        let own = reversals.filter(|fact| fact.reverses.as_ref() == Some(id)).filter(fits);
-        standing.extend(own.min_by_key(|one| (one.at, one.id.clone())));
+    let own = |fact: &&Letter| fact.kind != "report" && !backs.contains(&fact.kind);
+    let mut standing: Vec<&Letter> = facts.iter().filter(own).collect();
+    for id in named.keys() {
+        let against = facts.iter().filter(|fact| backs.contains(&fact.kind));
+        let against = against.filter(|fact| fact.reverses.as_ref() == Some(id)).filter(fits);
+        standing.extend(against.min_by_key(|one| (one.at, one.id.clone())));
     }
     standing
 }

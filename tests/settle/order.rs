@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, BooleanArray, Date32Array, StringArray};
 
+use recoup_operators::facts;
 use recoup_operators::settle::invariants::{Broken, broken};
 
 use crate::flow::{DAY, Flow, Letter, cast, cents, newest, restless, steady, texts};
@@ -13,19 +14,30 @@ use crate::random::{Dice, arrival, history, seeds};
 
 const PARTS: [&str; 6] = ["penalty", "fee", "interest", "principal", "over", "before_report"];
 
-/// What a flow has booked of each movement, and what its loans owe.
-fn outcome(flow: &Flow) -> (BTreeMap<String, Parts>, BTreeMap<String, [i64; 4]>) {
+/// What a flow has booked of each movement, how much of it behind a charge-off, and what its
+/// loans owe.
+type Outcome = (BTreeMap<String, Parts>, BTreeMap<String, Parts>, BTreeMap<String, [i64; 4]>);
+
+fn outcome(flow: &Flow) -> Outcome {
     let bookings = flow.all("bookings");
     let ids = texts(&bookings, "movement_id");
+    let behind: &BooleanArray = cast(&bookings, "recovered");
+    let mut recovered: BTreeMap<String, Parts> = BTreeMap::new();
     let columns = PARTS.map(|name| cents(&bookings, name));
     let mut booked: BTreeMap<String, Parts> = BTreeMap::new();
     for (i, id) in ids.into_iter().enumerate() {
-        let parts = booked.entry(id.unwrap()).or_default();
-        for (part, column) in parts.iter_mut().zip(&columns) {
-            *part += column[i] as i64;
+        let id = id.unwrap();
+        let add = |to: &mut BTreeMap<String, Parts>| {
+            let parts = to.entry(id.clone()).or_default();
+            parts.iter_mut().zip(&columns).for_each(|(part, column)| *part += column[i] as i64);
+        };
+        add(&mut booked);
+        if behind.value(i) {
+            add(&mut recovered);
         }
     }
     booked.retain(|_, parts| *parts != [0; 6]);
+    recovered.retain(|_, parts| *parts != [0; 6]);
     let stamped = flow.all("stamped");
     let loans = texts(&stamped, "loan_id");
     let columns = PARTS.map(|name| stamped.column_by_name(name).map(|_| cents(&stamped, name)));
@@ -35,13 +47,15 @@ fn outcome(flow: &Flow) -> (BTreeMap<String, Parts>, BTreeMap<String, [i64; 4]>)
         let four = [0, 1, 2, 3].map(|part: usize| columns[part].as_ref().unwrap()[i] as i64);
         owed.insert(loan, four);
     }
-    (booked, owed)
+    (booked, recovered, owed)
 }
 
-fn expected(facts: &[Letter]) -> (BTreeMap<String, Parts>, [i64; 4]) {
-    let Truth { mut booked, owed } = truth(facts);
+fn expected(facts: &[Letter]) -> (BTreeMap<String, Parts>, BTreeMap<String, Parts>, [i64; 4]) {
+    let Truth { mut booked, recovered: behind, owed } = truth(facts);
     booked.retain(|_, parts| *parts != [0; 6]);
-    (booked, owed)
+    let mut recovered = booked.clone();
+    recovered.retain(|id, _| behind.contains(id));
+    (booked, recovered, owed)
 }
 
 #[test]
@@ -49,14 +63,15 @@ fn any_arrival_ends_in_what_the_naive_model_says() {
     for seed in seeds(1_000) {
         let mut dice = Dice::new(seed);
         let facts = history(&mut dice, "X");
-        let (booked, owed) = expected(&facts);
+        let (booked, recovered, owed) = expected(&facts);
         for turn in 0..3 {
             let letters = arrival(&mut dice, &facts);
             let mut flow = Flow::new(steady);
             flow.run(&letters, 1 + dice.roll(7) as usize);
-            let (found, debts) = outcome(&flow);
+            let (found, income, debts) = outcome(&flow);
             let repeat = format!("SEED={seed} cargo test -p recoup-operators --test settle");
             assert_eq!(found, booked, "turn {turn}; {repeat}\n{letters:#?}");
+            assert_eq!(income, recovered, "turn {turn}; {repeat}\n{letters:#?}");
             assert_eq!(debts["X"], owed, "turn {turn}; {repeat}\n{letters:#?}");
         }
     }
@@ -141,6 +156,13 @@ fn every_entry_sums_to_zero_and_has_its_own_id() {
     }
 }
 
+/// What a movement is in the books: what takes a waiver or a fee back is booked as that.
+fn booked_as(facts: &[Letter], fact: &Letter) -> String {
+    let of = facts.iter().find(|one| Some(&one.id) == fact.reverses.as_ref());
+    let of = of.map(|one| one.kind).filter(|kind| !facts::is_money(kind));
+    of.unwrap_or(fact.kind).to_owned()
+}
+
 #[test]
 fn statements_say_what_the_naive_model_says() {
     for seed in seeds(200) {
@@ -152,6 +174,9 @@ fn statements_say_what_the_naive_model_says() {
             let (agency, rate) = steady(&facts[0].loan, 0);
             for (id, parts) in truth(&facts).booked {
                 let fact = facts.iter().find(|fact| fact.id == id).unwrap();
+                if !facts::is_money(&booked_as(&facts, fact)) {
+                    continue;
+                }
                 let day = fact.at.div_euclid(crate::flow::DAY) as i32;
                 let line = lines.entry((agency.to_owned(), day)).or_default();
                 let collected: i64 = parts[..4].iter().sum();
@@ -160,7 +185,9 @@ fn statements_say_what_the_naive_model_says() {
                 for i in 0..5 {
                     line.1[i + 1] += parts[i];
                 }
-                line.1[6] += commission(collected, rate as i64);
+                if fact.kind != "refund" {
+                    line.1[6] += commission(collected, rate as i64);
+                }
             }
             letters.extend(arrival(&mut dice, &facts));
         }

@@ -69,11 +69,50 @@ pub fn history(dice: &mut Dice, loan: &str) -> Vec<Letter> {
             facts.push(Letter::reversal(loan, &back, at + later, -amount - wrong, &id));
         }
     }
+    let most = facts.len() as u64;
+    for i in 0..dice.roll(4).saturating_sub(dice.roll(2)) {
+        let of = &facts[dice.roll(most) as usize].clone();
+        facts.extend(change(dice, loan, i, of));
+    }
     if dice.roll(8) == 0 {
         let lost = format!("p{loan}lost");
         facts.push(Letter::reversal(loan, &format!("r{loan}x"), instant(dice), -700, &lost));
     }
     facts
+}
+
+/// Something that is no plain payment, and now and then the reversal of it.
+fn change(dice: &mut Dice, loan: &str, i: u64, of: &Letter) -> Vec<Letter> {
+    let (id, at) = (format!("c{loan}{i}"), instant(dice));
+    let amount = 1 + dice.roll(25_000) as i64;
+    let one = match dice.roll(8) {
+        0 => Letter::act("nsf_fee", loan, &id, at, 2_500),
+        1 => Letter::act("waiver", loan, &id, at, amount),
+        2 => {
+            let waiver = Letter::act("waiver", loan, &id, at, amount);
+            Letter { reason: Some("settlement"), ..waiver }
+        }
+        3 => Letter::act("charge_off", loan, &id, at, 4 * amount),
+        4 => return vec![Letter::act("refund", loan, &id, at, -amount)],
+        5 => Letter::act("payoff", loan, &id, at, 3 * amount),
+        kind if of.kind == "payment" => {
+            let reverses = Some(of.id.clone());
+            let later = of.at + dice.roll(20) as i64 * DAY / 2;
+            let (kind, amount) = match kind {
+                6 => ("return", -of.amount),
+                _ => ("chargeback", -1 - dice.roll(of.amount as u64 + 1) as i64),
+            };
+            return vec![Letter { reverses, ..Letter::act(kind, loan, &id, later, amount) }];
+        }
+        _ => return Vec::new(),
+    };
+    let mut both = vec![one];
+    if dice.roll(3) == 0 {
+        let later = both[0].at + dice.roll(20) as i64 * DAY / 2;
+        let undo = Letter::reversal(loan, &format!("u{loan}{i}"), later, -both[0].amount, &id);
+        both.push(undo);
+    }
+    both
 }
 
 /// One order of arrival: mixed, with repeats, and copies that are corrected later.

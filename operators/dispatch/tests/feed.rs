@@ -119,6 +119,27 @@ pub fn contracts(list: &[TestContract]) -> RecordBatch {
     )
 }
 
+/// A rule as tests write it: loan, borrower, agency, first and last day.
+pub type TestRule<'a> = (&'a str, &'a str, &'a str, i32, i32);
+
+pub fn exclusions(list: &[TestRule]) -> RecordBatch {
+    let days = |pick: fn(&TestRule) -> i32| -> ArrayRef {
+        Arc::new(Date32Array::from(list.iter().map(pick).collect::<Vec<_>>()))
+    };
+    filled(
+        facts::exclusions(),
+        list.len(),
+        vec![
+            ("lender_id", texts(vec!["L1"; list.len()])),
+            ("loan_id", texts(list.iter().map(|rule| rule.0).collect())),
+            ("borrower_id", texts(list.iter().map(|rule| rule.1).collect())),
+            ("agency_id", texts(list.iter().map(|rule| rule.2).collect())),
+            ("valid_from", days(|rule| rule.3)),
+            ("valid_to", days(|rule| rule.4)),
+        ],
+    )
+}
+
 /// A priced row as tests write it.
 #[derive(Clone, Debug)]
 pub struct Row {

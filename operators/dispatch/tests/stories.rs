@@ -1,6 +1,6 @@
 //! Single stories, one rule each.
 
-use super::world::{DAY, Row, World, contracts, desk, desks, report};
+use super::world::{DAY, Row, World, contracts, desk, desks, exclusions, report};
 use crate::Rules;
 use crate::dispatch::columns::{Numbers, Texts};
 use arrow::datatypes::Decimal128Type;
@@ -219,4 +219,45 @@ fn an_amount_limit_holds() {
     world.settle();
     assert_eq!(world.open()["B"], 2);
     assert_eq!(world.open()["A"], 3);
+}
+
+#[test]
+fn a_reversal_does_not_bring_a_loan_back_to_where_its_case_was_recalled_from() {
+    let mut world = world(&example());
+    let first = report("l1", "b1", 100_000);
+    let second = report("l2", "b1", 100_000);
+    world.send(vec![first.clone(), second.clone()]);
+    world.send(vec![Row { kind: "payment", balance: 0, price: Some(0), ..first.clone() }]);
+    assert_eq!(world.seen["l1"].status, "paid");
+    world.send(vec![Row { kind: "recall", ..second.clone() }]);
+    assert_eq!(world.seen["l2"].desk, "A");
+    world.send(vec![Row { kind: "payment", balance: 0, price: Some(0), ..second }]);
+    // Nobody holds the case now, and B, where its placement was, is closed to it.
+    world.send(vec![Row { kind: "reversal", ..first }]);
+    assert_eq!((world.seen["l1"].desk.as_str(), world.seen["l1"].status.as_str()), ("A", "placed"));
+}
+
+#[test]
+fn a_complaint_takes_a_case_away_and_keeps_it_away() {
+    for case in [crate::rules::Case::Borrower, crate::rules::Case::Loan] {
+        let mut world = World::new(Rules { case, ..one() });
+        world.tell("desks", &desks(&example()));
+        let named = |loan: &str, borrower: &str| report(loan, &format!("L1/{borrower}"), 100_000);
+        world.send(vec![named("l1", "b1"), named("l2", "b2"), named("l3", "b3")]);
+        assert_eq!(world.seen["l1"].desk, "B");
+        let rules = [("l1", "", "B", 0, 100), ("", "b2", "B", 0, 100), ("l3", "", "B", 5, 100)];
+        world.tell("exclusions", &exclusions(&rules));
+        assert_eq!((world.seen["l1"].desk.as_str(), world.seen["l1"].placement), ("A", 2));
+        assert_eq!(world.seen["l2"].desk, "A");
+        // Who comes later is met by the rule too; and a rule may begin later.
+        world.send(vec![named("l4", "b2")]);
+        assert_eq!(world.seen["l4"].desk, "A");
+        assert_eq!(world.seen["l3"].desk, "B");
+        world.tick("day", 5);
+        assert_eq!(world.seen["l3"].desk, "A");
+        // It wakes with its rules.
+        world.take_over(0);
+        world.send(vec![named("l5", "b2")]);
+        assert_eq!(world.seen["l5"].desk, "A");
+    }
 }

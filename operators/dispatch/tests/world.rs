@@ -12,10 +12,12 @@ use crate::clear::Clear;
 use crate::dispatch::Dispatch;
 use crate::dispatch::columns::{Numbers, Texts};
 use crate::facts::{self, shard};
+use crate::rules::Case;
 use crate::{Operator, Rules};
 
 pub use super::feed::{
-    DAY, Row, TestDesk, contracts, desk, desks, everyone, filled, priced, report, texts, ticks,
+    DAY, Row, TestDesk, contracts, desk, desks, everyone, exclusions, filled, priced, report,
+    texts, ticks,
 };
 
 /// What stands in `placements` of one loan, as an outside reader sees it.
@@ -39,9 +41,16 @@ pub struct World {
     pub said: Vec<Vec<RecordBatch>>,
     pub rounds: Vec<RecordBatch>,
     pub seen: BTreeMap<String, Seen>,
-    /// Case (borrower) of each loan.
+    /// Case and borrower of each loan.
     pub case: BTreeMap<String, String>,
+    pub borrower: BTreeMap<String, String>,
+    /// Each shard's memory as it was saved last, and what it read and said since.
+    saved: Vec<Vec<RecordBatch>>,
+    since: Vec<Vec<Read>>,
 }
+
+/// What everybody heard, if it was that; the fact; and what was said.
+type Read = (Option<(String, RecordBatch)>, RecordBatch, Vec<RecordBatch>);
 
 impl World {
     pub fn new(rules: Rules) -> Self {
@@ -56,6 +65,9 @@ impl World {
             rounds: Vec::new(),
             seen: BTreeMap::new(),
             case: BTreeMap::new(),
+            borrower: BTreeMap::new(),
+            saved: vec![Vec::new(); rules.shards as usize],
+            since: vec![Vec::new(); rules.shards as usize],
             rules,
         }
     }
@@ -75,8 +87,32 @@ impl World {
         self.shards[shard].hear(name, rows);
         let fact = everyone(facts::priced(), name, self.seq, shard as u32, self.at);
         let said = self.shards[shard].step(&fact);
+        self.since[shard].push((Some((name.into(), rows.clone())), fact, said.clone()));
         self.observe(shard, &said);
         said
+    }
+
+    /// A shard's memory is saved.
+    pub fn save(&mut self, shard: usize) {
+        self.saved[shard] = self.shards[shard].save();
+        self.since[shard].clear();
+    }
+
+    /// A shard dies, and whoever takes it over reads again what came since it was saved: it must
+    /// say the same, so that nothing is said twice.
+    pub fn take_over(&mut self, shard: usize) {
+        let mut woken = Dispatch::new(&self.rules, shard as u32);
+        if !self.saved[shard].is_empty() {
+            woken.load(self.saved[shard].clone()).unwrap();
+        }
+        for (heard, fact, said) in &self.since[shard] {
+            if let Some((name, rows)) = heard {
+                woken.hear(name, rows);
+            }
+            assert_eq!(&woken.step(fact), said, "shard {shard} says something else");
+        }
+        assert_eq!(woken.save(), self.shards[shard].save());
+        self.shards[shard] = woken;
     }
 
     pub fn send(&mut self, rows: Vec<Row>) {
@@ -84,8 +120,12 @@ impl World {
             self.seq += 1;
             self.at = self.at.max(row.at);
             let shard = shard(&row.borrower, self.rules.shards);
-            self.case.insert(row.loan.clone(), row.borrower.clone());
-            let said = self.shards[shard as usize].step(&priced(&[(self.seq, row)], shard));
+            let case = if self.rules.case == Case::Loan { &row.loan } else { &row.borrower };
+            self.case.insert(row.loan.clone(), case.clone());
+            self.borrower.insert(row.loan.clone(), row.borrower.clone());
+            let fact = priced(&[(self.seq, row)], shard);
+            let said = self.shards[shard as usize].step(&fact);
+            self.since[shard as usize].push((None, fact, said.clone()));
             assert_eq!(said[0].num_rows(), 1, "each row about a loan is held by somebody");
             self.observe(shard as usize, &said);
         }

@@ -27,6 +27,9 @@ pub enum Rounding {
 impl Rounding {
     /// A product of cents and millionths, in cents.
     pub fn cents(self, product: i128) -> i128 {
+        if product == 0 {
+            return 0;
+        }
         match self {
             Rounding::HalfAway => round_half_away(product, ONE),
             Rounding::HalfEven => round_half_even(product, ONE),
@@ -36,6 +39,14 @@ impl Rounding {
 
 /// Rounds a fraction to a whole number, halves away from zero.
 pub fn round_half_away(numerator: i128, denominator: i128) -> i128 {
+    // Almost all money fits into 64 bits, where division is a fraction of the work.
+    let small = (i64::try_from(numerator.abs()), i64::try_from(denominator));
+    if let (Ok(size), Ok(by)) = small
+        && let Some(sum) = size.checked_add(by / 2)
+    {
+        let rounded = i128::from(sum / by);
+        return if numerator < 0 { -rounded } else { rounded };
+    }
     let half = denominator / 2;
     if numerator >= 0 {
         (numerator + half) / denominator
@@ -106,20 +117,56 @@ pub struct Settled {
     pub pays: i64,
 }
 
+/// `60:0.12|120:0.20|:0.45`: bounds in days or, by balance, in whole units of money. Bounds come
+/// out in days or cents; what cannot be read is left out.
+pub fn tiers(text: &str, basis: Basis) -> Vec<Tier> {
+    let unit = if basis == Basis::Balance { 100 } else { 1 };
+    text.split('|')
+        .filter_map(|tier| {
+            let (bound, rate) = tier.split_once(':')?;
+            let up_to = match bound.trim() {
+                "" => None,
+                bound => Some(bound.parse::<i64>().ok()?.saturating_mul(unit)),
+            };
+            Some(Tier { up_to, rate: millionths(rate.trim())? })
+        })
+        .collect()
+}
+
+/// Millionths of a decimal with at most six digits.
+fn millionths(text: &str) -> Option<i64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    if part.len() > 6 || whole.len() > 3 {
+        return None;
+    }
+    let parsed = format!("{whole}{part:0<6}").parse::<i64>().ok()?;
+    (parsed >= 0).then_some(parsed)
+}
+
 impl Schedule {
     fn rate(&self, paid: &Paid) -> i64 {
+        self.rate_of(0, paid)
+    }
+
+    /// The rate of a tier, or without tiers the one given, and what litigation adds.
+    pub fn rate_of(&self, given: i64, paid: &Paid) -> i64 {
         let by = match self.basis {
             Basis::DaysPastDue => paid.days_past_due,
             Basis::Balance => paid.balance,
         };
         let tier = self.tiers.iter().find(|tier| tier.up_to.is_none_or(|bound| by <= bound));
-        let rate = tier.map_or(0, |tier| tier.rate);
+        let none = if self.tiers.is_empty() { given } else { 0 };
+        let rate = tier.map_or(none, |tier| tier.rate);
         if paid.litigated { rate + self.litigation } else { rate }
     }
 
     /// Commission before rounding, in cents times millionths, within its bounds.
     fn raw(&self, paid: &Paid) -> i128 {
-        let product = i128::from(paid.amount) * i128::from(self.rate(paid));
+        self.bounded(i128::from(paid.amount) * i128::from(self.rate(paid)))
+    }
+
+    /// A product of cents and millionths within the least and the most commission.
+    pub fn bounded(&self, product: i128) -> i128 {
         let most = self.maximum.map_or(i128::MAX, |most| i128::from(most) * ONE);
         let least = (i128::from(self.minimum) * ONE).min(most);
         match product.signum() {

@@ -6,7 +6,6 @@
 
 pub mod commission;
 pub mod journal;
-pub mod reconcile;
 
 #[cfg(test)]
 mod tests;

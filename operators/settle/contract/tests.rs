@@ -1,10 +1,9 @@
-//! Commission, journal and reconciliation: worked numbers of the commission oracle and the
+//! Commission and journal: worked numbers of the commission oracle and the
 //! postings that belong to it.
 
 use super::commission::{Basis, Paid, Rounding, Schedule, Settled, Tier};
 use super::commission::{round_half_away, round_half_even};
 use super::journal::{Event, Payee, journal, waive};
-use super::reconcile::{Entry, Finding, read_report, reconcile};
 
 /// Up to 60 days 12 %, 61-120 20 %, 121-360 30 %, over 360 45 %; halves to even, per line.
 fn contract() -> Schedule {
@@ -169,30 +168,5 @@ fn a_waiver_needs_authority() {
     assert_eq!(
         refused.to_string(),
         "waiver of 20001 cents exceeds the authority of 20000 cents (rule team-lead)"
-    );
-}
-
-#[test]
-fn an_agency_report_is_compared_line_by_line() {
-    let entry =
-        |id: &str, amount, commission| Entry { movement_id: id.to_owned(), amount, commission };
-    let ours = [entry("p1", 10_000, 2_000), entry("p2", 500, 100), entry("p3", 700, 140)];
-    let (theirs, bad) = read_report(
-        "date,movement_id,amount,commission
-         2026-03-02,p1,60.00,12.00
-         2026-03-02,p1,40.00,8.00
-         2026-03-03,p3,7.00,1.41
-         2026-03-03,p4,9.00,1.80
-         2026-03-03,p5,9,1.80",
-    );
-    assert_eq!(bad, ["2026-03-03,p5,9,1.80"]);
-    assert_eq!(
-        reconcile(&ours, &theirs),
-        [
-            Finding::Matched(entry("p1", 10_000, 2_000)),
-            Finding::MissingThere(entry("p2", 500, 100)),
-            Finding::Different { ours: entry("p3", 700, 140), theirs: entry("p3", 700, 141) },
-            Finding::MissingHere(entry("p4", 900, 180)),
-        ]
     );
 }

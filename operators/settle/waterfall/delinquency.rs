@@ -99,6 +99,6 @@ pub fn delinquency(
 }
 
 /// Days that pauses stood still between two days. The day a pause begins still counts.
-fn paused(pauses: &[Pause], from: i32, today: i32) -> i32 {
-    pauses.iter().map(|pause| (pause.to.min(today) - pause.from.max(from)).max(0)).sum()
+pub fn paused(pauses: &[Pause], from: i32, today: i32) -> i32 {
+    pauses.iter().map(|pause| pause.to.min(today).saturating_sub(pause.from.max(from)).max(0)).sum()
 }

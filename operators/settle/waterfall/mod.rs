@@ -17,9 +17,9 @@ mod strategies;
 #[cfg(test)]
 mod tests;
 
-pub use self::delinquency::{Calendar, Delinquency, Pause, Ranges, delinquency};
+pub use self::delinquency::{Calendar, Delinquency, Pause, Ranges, delinquency, paused};
 pub use self::replay::{Kind, Replay, Transaction, replay};
-pub use self::strategies::{Advanced, Standing, by_code, by_standing};
+pub use self::strategies::{Advanced, CODES, ORDERS, Standing, by_code, by_standing};
 
 /// What a debt consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

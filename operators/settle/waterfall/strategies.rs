@@ -20,6 +20,35 @@ fn strategy(groups: Vec<Group>) -> Strategy {
     Strategy { groups, late: None, sweep, future, own_days: true }
 }
 
+/// The codes that may be named.
+pub const CODES: [&str; 10] = [
+    "mifos-standard-strategy",
+    "creocore-strategy",
+    "heavensfamily-strategy",
+    "interest-principal-penalties-fees-order-strategy",
+    "principal-interest-penalties-fees-order-strategy",
+    "early-repayment-strategy",
+    "rbi-india-strategy",
+    "due-penalty-fee-interest-principal-in-advance-principal-penalty-fee-interest-strategy",
+    "due-penalty-interest-principal-fee-in-advance-penalty-interest-principal-fee-strategy",
+    "advanced-payment-allocation-strategy",
+];
+
+/// By code, the order in which a debt without instalments is filled: all of it is past due. 0 is
+/// the penalty, 1 the fee, 2 interest, 3 principal.
+pub const ORDERS: [[usize; 4]; 10] = [
+    [0, 1, 2, 3],
+    [0, 1, 2, 3],
+    [3, 2, 1, 0],
+    [2, 3, 0, 1],
+    [3, 2, 0, 1],
+    [2, 3, 0, 1],
+    [0, 1, 2, 3],
+    [0, 1, 2, 3],
+    [0, 2, 3, 1],
+    [0, 1, 2, 3],
+];
+
 /// The strategy of a code; `advanced-payment-allocation-strategy` is made by [`Advanced`].
 pub fn by_code(code: &str) -> Option<Strategy> {
     Some(match code {

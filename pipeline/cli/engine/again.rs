@@ -7,6 +7,7 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use recoup_sql::stages;
 
 use super::program::failure;
+use super::words::words;
 use crate::cli::Failure;
 use crate::cli::replay::ReplayArgs;
 use crate::cli::show;
@@ -17,10 +18,11 @@ use crate::program;
 use crate::rows::Packing;
 use crate::settings::Settings;
 use crate::snapshot::Snapshots;
+use crate::trim;
 use crate::wake;
 
 const LIMIT: ReadLimit = ReadLimit { messages: 256, bytes: 16 << 20 };
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub async fn replay(args: &ReplayArgs, settings: &Settings) -> Result<(), Failure> {
     let log = super::broker::connect(settings).await?;
@@ -51,6 +53,10 @@ fn again(
     let owner = Owner { name: "replay".into(), nonce: 0 };
     let mut group = Group::new(stage, decoder, owner, Packing::Plain);
     handle.block_on(wake::fresh(log, &mut group, args.shard))?;
+    if handle.block_on(log.get(shape.reads, args.seq))?.is_none() {
+        let (stream, seq) = (shape.reads, args.seq);
+        return Err(Failure::Failed(format!("stream {stream} has no message {seq}")));
+    }
     if !settings.snapshots.url.is_empty() && shape.remembers {
         let snapshots = Snapshots::open(&settings.snapshots.url).map_err(Failure::Settings)?;
         let before = args.seq.saturating_sub(1);
@@ -65,6 +71,7 @@ fn again(
         shard.read = shard.read.max(if shape.remembers { 0 } else { args.seq - 1 });
     }
     let (filters, after) = group.reads();
+    handle.block_on(trim::check(log, shape, args.shard, after))?;
     let mut reader = handle.block_on(log.read(shape.reads, &filters, after))?;
     loop {
         let messages = handle.block_on(reader.next(LIMIT, PATIENCE))?;
@@ -93,6 +100,10 @@ fn told(
     saw: &RecordBatch,
     said: Vec<recoup_sql::Said>,
 ) -> Result<(), Failure> {
+    if let Some(loan) = &args.loan {
+        let untouched = || Failure::Failed(format!("step {} does not touch {loan}", args.seq));
+        return show::text(&words(loan, saw, &said).ok_or_else(untouched)?);
+    }
     if args.json {
         let mut lines = String::new();
         for (name, rows) in std::iter::once(("saw".to_string(), saw.clone()))

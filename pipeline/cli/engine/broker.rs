@@ -3,15 +3,22 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use recoup_sql::answers::views;
 use recoup_sql::stages::STAGES;
+use tracing::warn;
 
+use super::program::failure;
+use super::roles::stopped;
 use crate::cli::Failure;
 use crate::doctor::STREAMS;
 use crate::log::Log;
 use crate::log::broker::{Access, Login};
 use crate::log::jetstream::JetStreamLog;
+use crate::program;
 use crate::serve;
 use crate::settings::Settings;
+use crate::snapshot::Snapshots;
+use crate::trim;
 use crate::wake;
 
 pub async fn connect(settings: &Settings) -> Result<JetStreamLog, Failure> {
@@ -39,6 +46,8 @@ pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
     for stream in STREAMS {
         log.create(stream).await?;
     }
+    trim::begin(log).await?;
+    wake::check_shards(log, settings.shards.count).await?;
     for shape in STAGES {
         let shards = wake::shards_of(shape, settings.shards.count, wake::INTAKE_SUBJECTS);
         wake::init(log, shape, shards).await?;
@@ -46,16 +55,22 @@ pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The reading room, until its log is lost.
+/// The reading room, until it is told to stop or its log is lost.
 pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     let listen = settings.serve.listen.parse().map_err(|_| {
         Failure::Settings(format!("serve.listen {} is no address", settings.serve.listen))
     })?;
+    // Without a place to keep what was read, a restart takes longer; nothing else.
+    let snapshots = Snapshots::open(&settings.snapshots.url);
+    let snapshots = snapshots.inspect_err(|why| warn!(why, "the room will not be kept"));
+    let sources = program::sources(&settings.program).map_err(|one| failure(&[one]))?;
     let options = serve::Options {
         listen,
+        views: views(&sources).map_err(|one| failure(&[one]))?,
         users_file: PathBuf::from(&settings.serve.users_file),
+        snapshots: snapshots.ok(),
         ..serve::Options::default()
     };
     let log: Arc<dyn Log> = Arc::new(connect(settings).await?);
-    serve::serve(log, options).await.map_err(Failure::failed)
+    serve::serve(log, options, stopped()).await.map_err(Failure::failed)
 }

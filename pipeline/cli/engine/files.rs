@@ -49,7 +49,7 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
     let decoder = Decoder::compile(&dialects(args, settings, &lender)?);
     let decoder = decoder.map_err(|mistakes| failure(&mistakes))?;
     // One shard: the place of a fact in the log is then its place in the files.
-    let rules = Rules { shards: 1, ..settings.rules() };
+    let rules = Rules { shards: 1, horizon_minutes: 0, ..settings.rules() };
     let mut batch = Batch::open(&rules, &sources, Decoder::default())?;
     std::thread::scope(|scope| {
         let (said, rows) = sync_channel::<Rows>(WAITING);
@@ -73,6 +73,7 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
         batch.relations = keeping.join().map_err(died)?;
         Ok::<(), Failure>(())
     })?;
+    batch.answer()?;
     let format = match args.format {
         Format::Csv => relations::Format::Csv,
         Format::Parquet => relations::Format::Parquet,

@@ -2,21 +2,30 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::program::failure;
 use crate::cli::Failure;
 use crate::cli::load::LoadArgs;
 use crate::cli::show;
 use crate::load::{LoadPlan, LoadReport, load as publish};
+use crate::program;
 use crate::settings::Settings;
 use crate::wake::INTAKE_SUBJECTS;
 
 pub async fn load(args: LoadArgs, settings: &Settings) -> Result<(), Failure> {
+    if let Some(name) = &args.dialect {
+        let name = format!("{}.{name}.sql", args.lender);
+        let known = program::dialects(&settings.program).map_err(|one| failure(&[one]))?;
+        if known.iter().all(|source| source.name != name) {
+            eprintln!("recoup: there is no {name} here; whoever normalizes must have it");
+        }
+    }
     let log = super::broker::connect(settings).await?;
     let plan = LoadPlan {
         files: args.files,
         lender: args.lender,
         kind: args.dialect.unwrap_or_else(|| "file".into()),
         subjects: INTAKE_SUBJECTS,
-        format: None,
+        format: args.format,
     };
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{msg:24!} {bar:32} {percent:>3} %  {eta} left")

@@ -2,7 +2,7 @@
 
 use recoup_operators::ALL;
 use recoup_sql::stages::STAGES;
-use recoup_sql::{Mistake, compile};
+use recoup_sql::{Answers, Mistake, compile};
 use serde_json::json;
 
 use crate::cli::Failure;
@@ -11,6 +11,7 @@ use crate::cli::explain::ExplainArgs;
 use crate::cli::show;
 use crate::decoder::Decoder;
 use crate::program;
+use crate::serve::relations::Relations;
 use crate::settings::Settings;
 
 /// Mistakes as a failure of exit code 3, each with file, line, column, text and hint.
@@ -22,7 +23,10 @@ pub fn failure(mistakes: &[Mistake]) -> Failure {
 fn mistakes(settings: &Settings) -> Vec<Mistake> {
     let mut found = vec![];
     match program::sources(&settings.program) {
-        Ok(sources) => found.extend(recoup_sql::compile::check(&sources, &settings.rules())),
+        Ok(sources) => {
+            found.extend(recoup_sql::compile::check(&sources, &settings.rules()));
+            found.extend(Answers::compile(&sources, &Relations::new().schemas()).err());
+        }
         Err(mistake) => found.push(mistake),
     }
     match program::dialects(&settings.program) {

@@ -31,6 +31,7 @@ type Held = Arc<Mutex<BTreeSet<(&'static str, u32)>>>;
 
 pub async fn run(args: RunArgs, settings: &Settings) -> Result<(), Failure> {
     let log: Arc<dyn Log> = Arc::new(super::broker::connect(settings).await?);
+    wake::check_shards(log.as_ref(), settings.shards.count).await?;
     let worker = worker(&args, settings, log.clone())?;
     let metrics = worker.metrics.as_ref().clone();
     let readiness = Readiness::default();

@@ -1,0 +1,51 @@
+//! `recoup backup` and `recoup restore`: streams into an object store, and back.
+
+use clap::Args;
+
+use super::{Failure, block_on, engine, show};
+use crate::backup::{self, Manifest};
+use crate::settings::Settings;
+use crate::snapshot::store_at;
+
+/// Copy every stream into an object store, as of one moment; may run while everything works
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  recoup backup s3://bucket/recoup/2026-11-22")]
+pub struct BackupArgs {
+    /// A folder, or file://, s3://, az:// or gs://; each backup in a place of its own
+    #[arg(value_name = "PLACE")]
+    pub place: String,
+}
+
+/// Put a backup into an empty cluster; then start the workers, which replay their memory
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  recoup restore s3://bucket/recoup/2026-11-22")]
+pub struct RestoreArgs {
+    /// Where the backup is
+    #[arg(value_name = "PLACE")]
+    pub place: String,
+}
+
+pub fn back_up(args: &BackupArgs, settings: &Settings) -> Result<(), Failure> {
+    let (store, folder) = store_at(&args.place).map_err(Failure::failed)?;
+    block_on(async {
+        let log = engine::connect(settings).await?;
+        let manifest = backup::backup(log.as_ref(), &store, &folder).await;
+        told(&manifest.map_err(Failure::failed)?)
+    })
+}
+
+pub fn restore(args: &RestoreArgs, settings: &Settings) -> Result<(), Failure> {
+    let (store, folder) = store_at(&args.place).map_err(Failure::failed)?;
+    block_on(async {
+        let log = engine::connect(settings).await?;
+        let manifest = backup::restore(log.as_ref(), &store, &folder).await;
+        told(&manifest.map_err(Failure::failed)?)
+    })
+}
+
+fn told(manifest: &Manifest) -> Result<(), Failure> {
+    let streams = manifest.streams.iter();
+    let lines = streams
+        .map(|(name, kept)| format!("{name}: {} messages, {} bytes\n", kept.messages, kept.bytes));
+    show::text(&lines.collect::<String>())
+}

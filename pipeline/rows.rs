@@ -55,7 +55,8 @@ fn written(rows: &RecordBatch, packing: Packing) -> Result<Vec<u8>, ArrowError> 
         Packing::Lz4 => Some(CompressionType::LZ4_FRAME),
     };
     let options = IpcWriteOptions::default().try_with_compression(codec)?;
-    let room = rows.num_rows() * rows.num_columns() * 8 + 4096;
+    let sizes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+    let room = sizes.map(Result::unwrap_or_default).sum::<usize>() + 64 * rows.num_columns() + 4096;
     let mut writer =
         StreamWriter::try_new_with_options(Vec::with_capacity(room), &rows.schema(), options)?;
     writer.write(rows)?;

@@ -14,6 +14,7 @@ mod door;
 mod follow;
 mod guard;
 mod keep;
+mod plain;
 pub mod relations;
 mod room;
 mod scram;

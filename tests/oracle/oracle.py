@@ -17,7 +17,8 @@ from account import Loan
 from contracts import Agreements
 from market import SHARE, Market, half_away
 from reading import (
-    BUCKETS, DAY_MICROS, DEBT_ONLY, PARTS, Refused, bucket, date_text, instant_text, money, read, use_key,
+    BUCKETS, DAY_MICROS, DEBT_ONLY, PARTS, Refused, bucket, date_text, instant_text, money, read,
+    use_key,
 )
 from settled import settled
 

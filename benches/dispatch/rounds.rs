@@ -74,15 +74,7 @@ pub fn sharded(
             problem(&now, &sketch(&k, &p))
         };
         let by_shard: Vec<Problem> = waiting.iter().map(asks).collect();
-        let asking: Vec<f64> = bids
-            .iter()
-            .zip(&now.capacity)
-            .map(
-                |(bid, there)| {
-                    if *there == 0 { f64::INFINITY } else { *bid as f64 / BIDS_PER_CENT }
-                },
-            )
-            .collect();
+        let asking = asking(&bids, &now.capacity);
         let asked = asked(&by_shard, &asking);
         for (desk, pool) in pools.iter_mut().enumerate() {
             for (shard, share) in pool.deal(&asked[desk]).into_iter().enumerate() {
@@ -107,6 +99,14 @@ pub fn sharded(
     }
     check_limits(market, &desks);
     reached
+}
+
+/// Bid prices at which shards ask; where nothing is left nobody does.
+fn asking(bids: &[i64], capacity: &[i64]) -> Vec<f64> {
+    let price = |(bid, there): (&i64, &i64)| {
+        if *there == 0 { f64::INFINITY } else { *bid as f64 / BIDS_PER_CENT }
+    };
+    bids.iter().zip(capacity).map(price).collect()
 }
 
 fn check_limits(market: &Market, desks: &[u16]) {

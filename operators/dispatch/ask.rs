@@ -176,7 +176,8 @@ impl Dispatch {
     }
 
     /// How `dispatch` and `clear` write the kind of a case: its lender, the kinds of its loans
-    /// in order, the desks it has left, and those that are closed to it. Its prices follow the same order.
+    /// in order, the desks it has left, and those that are closed to it. Its prices follow the
+    /// same order.
     fn kind_of(&self, case: u32, day: i32) -> (String, Vec<i64>) {
         let mut loans: Vec<(&str, i64)> = Vec::new();
         let mut lender = "";

@@ -3,10 +3,16 @@
 //! Every stage runs as it does beside a broker: the same steps, the same commits. Only the ticker
 //! differs: rounds of dispatch come at the start, after each 100,000 facts and at the end of each
 //! file until nothing moves, and days only where `until` asks for them.
+//!
+//! What lies before a borrower's shard can run ahead on a thread of its own ([`front`]), and the
+//! relations can be kept on another ([`Batch::hand_out`]); what is computed is the same.
+
+pub mod front;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use datafusion::arrow::array::{AsArray, StringArray};
@@ -26,6 +32,7 @@ use crate::rows::{self, Packing};
 use crate::serve::relations::Relations;
 use crate::ticker;
 use crate::wake;
+use front::{Ahead, Front, Part};
 
 /// Facts between two rounds of dispatch.
 pub const ROUND_FACTS: usize = 100_000;
@@ -49,25 +56,35 @@ pub enum BatchError {
     File { path: PathBuf, cause: String },
 }
 
+/// Stages with all of their shards, in the order in which facts travel.
+type Stages = Vec<(Group, Box<dyn Reader>)>;
+
+/// Rows of a relation on their way to whoever keeps them.
+pub type Rows = (String, RecordBatch);
+
 /// The whole program on a log in memory.
 pub struct Batch {
     log: MemoryLog,
-    stages: Vec<(Group, Box<dyn Reader>)>,
+    stages: Stages,
     followers: Vec<Box<dyn Reader>>,
     pub relations: Relations,
+    /// Where rows go instead, if somebody else keeps the relations.
+    away: Option<SyncSender<Rows>>,
+    /// The front of whoever publishes here; it is opened when the first part comes.
+    front: Option<Front>,
+    program: (Rules, Vec<Source>, Decoder),
     /// What was broken of what must hold of the books.
     pub broken: Broken,
     answers: Answers,
     /// Which file a message of the intake was cut from.
     sources: BTreeMap<u64, String>,
-    facts: usize,
     rounds: i64,
     /// The latest instant that any fact has named.
     latest: i64,
     placed: usize,
 }
 
-const STREAMS: [&str; 5] = ["intake", "reports", "loans", "book", "statements"];
+const STREAMS: [&str; 4] = ["reports", "loans", "book", "statements"];
 /// What a reader may bring at once: some 100,000 facts.
 const LIMIT: ReadLimit = ReadLimit { messages: 512, bytes: 32 << 20 };
 
@@ -79,26 +96,8 @@ impl Batch {
         for stream in STREAMS {
             here.wait(log.create(stream))?;
         }
-        let owner = Owner { name: "batch".into(), nonce: 1 };
-        let mut decoder = Some(decoder);
-        let mut stages = vec![];
-        for shape in STAGES {
-            let stage = compile(shape, sources, rules).map_err(BatchError::Program)?;
-            let mut group = Group::new(
-                stage,
-                decoder.take().unwrap_or_default(),
-                owner.clone(),
-                Packing::Plain,
-            );
-            group.payload_max = log.payload_max();
-            let shards = wake::shards_of(shape, rules.shards, 1);
-            here.wait(wake::init(&log, shape, shards))?;
-            for shard in 0..shards {
-                here.wait(wake::fresh(&log, &mut group, shard))?;
-            }
-            let (filters, after) = group.reads();
-            stages.push((group, here.wait(log.read(shape.reads, &filters, after))?));
-        }
+        let behind = ["book", "clear", "close"];
+        let stages = open(&log, rules, sources, Decoder::default(), &behind)?;
         let mut followers = vec![];
         for stream in ["book", "statements", "reports", "loans"] {
             followers.push(here.wait(log.read(stream, &[], 0))?);
@@ -111,10 +110,12 @@ impl Batch {
             stages,
             followers,
             relations,
+            away: None,
+            front: None,
+            program: (rules.clone(), sources.to_vec(), decoder),
             broken: Broken::default(),
             answers,
             sources: BTreeMap::new(),
-            facts: 0,
             rounds: 0,
             latest: 0,
             placed: 0,
@@ -127,6 +128,17 @@ impl Batch {
         self.drain()
     }
 
+    /// From now on the relations are kept by whoever receives their rows, and the log forgets what
+    /// everybody has read: memory is that of the loans, not of their history.
+    pub fn hand_out(&mut self, rows: SyncSender<Rows>) {
+        self.away = Some(rows);
+    }
+
+    /// Ends what [`Batch::hand_out`] began: whoever receives rows has all of them.
+    pub fn keep_rows(&mut self) {
+        self.away = None;
+    }
+
     /// Publishes a part of a file; steps and rounds follow as facts come in.
     pub fn publish(
         &mut self,
@@ -134,12 +146,28 @@ impl Batch {
         file: &str,
         facts: usize,
     ) -> Result<(), BatchError> {
-        let seq = Waiting::Here.wait(self.log.commit("intake", &[message]))?;
-        self.sources.insert(seq, file.into());
-        self.facts += facts;
-        if self.facts >= ROUND_FACTS {
-            self.facts %= ROUND_FACTS;
-            self.drain()?;
+        let mut front = match self.front.take() {
+            Some(front) => front,
+            None => {
+                let (rules, sources, decoder) = &mut self.program;
+                Front::open(rules, sources, std::mem::take(decoder))?
+            }
+        };
+        let ahead = front.step(vec![Part { message, file: file.into(), facts }])?;
+        self.front = Some(front);
+        self.follow_front(ahead)
+    }
+
+    /// Takes what the front said of the next parts.
+    pub fn follow_front(&mut self, ahead: Ahead) -> Result<(), BatchError> {
+        self.sources.extend(ahead.sources);
+        for (stream, messages) in [("reports", ahead.reports), ("loans", ahead.loans)] {
+            for message in messages {
+                Waiting::Here.wait(self.log.commit(stream, &[message]))?;
+            }
+        }
+        self.drain()?;
+        if ahead.round {
             self.round()?;
         }
         Ok(())
@@ -201,30 +229,15 @@ impl Batch {
 
     /// Steps every stage until nothing is left to read, and follows what was said.
     fn drain(&mut self) -> Result<(), BatchError> {
-        loop {
-            let mut moved = false;
-            for (group, reader) in &mut self.stages {
-                loop {
-                    let turn = turn(
-                        &self.log,
-                        &Waiting::Here,
-                        reader.as_mut(),
-                        group,
-                        LIMIT,
-                        Duration::ZERO,
-                    )?;
-                    if turn.messages == 0 {
-                        break;
-                    }
-                    self.broken.add(&turn.broken);
-                    moved = true;
-                }
-            }
-            if !moved {
-                break;
+        let broken = stepped(&self.log, &mut self.stages)?;
+        self.broken.add(&broken);
+        self.follow()?;
+        if self.away.is_some() {
+            for stream in STREAMS {
+                self.log.forget(stream)?;
             }
         }
-        self.follow()
+        Ok(())
     }
 
     fn follow(&mut self) -> Result<(), BatchError> {
@@ -236,7 +249,7 @@ impl Batch {
                 }
                 for message in messages {
                     let Some(relation) = relation(&message.subject) else { continue };
-                    for rows in rows::decode(&message.payload).unwrap_or_default() {
+                    for rows in rows::of(&message)? {
                         match relation {
                             "loans" => self.latest = self.latest.max(newest(&rows)),
                             "placements" => self.placed += placed(&rows),
@@ -244,7 +257,11 @@ impl Batch {
                         }
                         let rows =
                             if relation == "refused" { named(&self.sources, rows) } else { rows };
-                        self.relations.apply(relation, &rows);
+                        match &self.away {
+                            // Who is gone has failed, and says so itself.
+                            Some(away) => drop(away.send((relation.to_owned(), rows))),
+                            None => self.relations.apply(relation, &rows),
+                        }
                     }
                 }
             }
@@ -256,6 +273,53 @@ impl Batch {
     pub fn log(&self) -> &MemoryLog {
         &self.log
     }
+}
+
+/// Compiles these stages and opens them with all of their shards.
+fn open(
+    log: &MemoryLog,
+    rules: &Rules,
+    sources: &[Source],
+    decoder: Decoder,
+    names: &[&str],
+) -> Result<Stages, BatchError> {
+    let here = Waiting::Here;
+    let owner = Owner { name: "batch".into(), nonce: 1 };
+    let mut decoder = Some(decoder);
+    let mut stages = vec![];
+    for shape in STAGES.iter().filter(|shape| names.contains(&shape.name)) {
+        let stage = compile(shape, sources, rules).map_err(BatchError::Program)?;
+        let decoder = decoder.take().unwrap_or_default();
+        let mut group = Group::new(stage, decoder, owner.clone(), Packing::Plain);
+        group.payload_max = log.payload_max();
+        let shards = wake::shards_of(shape, rules.shards, 1);
+        here.wait(wake::init(log, shape, shards))?;
+        for shard in 0..shards {
+            here.wait(wake::fresh(log, &mut group, shard))?;
+        }
+        let (filters, after) = group.reads();
+        stages.push((group, here.wait(log.read(shape.reads, &filters, after))?));
+    }
+    Ok(stages)
+}
+
+/// Steps stages until nothing is left to read; answers with what the books broke.
+fn stepped(log: &MemoryLog, stages: &mut Stages) -> Result<Broken, BatchError> {
+    let here = Waiting::Here;
+    let (mut moved, mut broken) = (true, Broken::default());
+    while std::mem::take(&mut moved) {
+        for (group, reader) in &mut *stages {
+            loop {
+                let turn = turn(log, &here, reader.as_mut(), group, LIMIT, Duration::ZERO)?;
+                if turn.messages == 0 {
+                    break;
+                }
+                broken.add(&turn.broken);
+                moved = true;
+            }
+        }
+    }
+    Ok(broken)
 }
 
 const DAY_MICROS: i64 = 86_400_000_000;

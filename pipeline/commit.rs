@@ -16,6 +16,7 @@
 //! is skipped here.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -58,6 +59,8 @@ pub enum Outcome {
 #[async_trait]
 pub trait Pause: Send + Sync {
     async fn pause(&self, attempt: u32);
+    /// Is told of each commit whose answer was lost or doubtful, so that the log is asked.
+    fn doubted(&self) {}
 }
 
 /// Twice as long each time, from 25 ms to 2 s.
@@ -68,6 +71,33 @@ impl Pause for Backoff {
     async fn pause(&self, attempt: u32) {
         let wait = Duration::from_millis(25 << attempt.min(7)).min(Duration::from_secs(2));
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// Pauses as another does, and counts the doubts.
+pub struct Doubts<'a> {
+    pause: &'a dyn Pause,
+    count: AtomicUsize,
+}
+
+impl<'a> Doubts<'a> {
+    pub fn new(pause: &'a dyn Pause) -> Self {
+        Doubts { pause, count: AtomicUsize::new(0) }
+    }
+
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Pause for Doubts<'_> {
+    async fn pause(&self, attempt: u32) {
+        self.pause.pause(attempt).await;
+    }
+
+    fn doubted(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -132,6 +162,9 @@ pub async fn store(
             }
             Err(error @ (LogError::Fenced { .. } | LogError::Unavailable(_))) => {
                 debug!(stream, %error, attempt, "commit in doubt");
+                if matches!(error, LogError::Unavailable(_)) {
+                    pause.doubted();
+                }
                 let (count, mut again) = (sent.len(), Vec::new());
                 for index in sent {
                     outcomes[index] = settle(log, stream, &members[index].fence, pause).await?;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use recoup_operators::settle::invariants::Broken;
 
-use crate::commit::{Backoff, Outcome, Pause, commit_group};
-use crate::group::{Diverged, Group};
+use crate::commit::{Backoff, Doubts, Outcome, Pause, commit_group};
+use crate::group::{Diverged, Group, Round, Step};
 use crate::log::{Log, LogError, ReadLimit, Reader};
 
 /// Why a loop ended.
@@ -52,11 +52,22 @@ impl Pause for Waiting {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Turn {
     pub messages: usize,
+    /// When the newest of them had been stored, microseconds UTC.
+    pub read_at: i64,
     pub bytes: usize,
     pub rows: usize,
     pub steps: usize,
     pub commits: usize,
     pub said_bytes: usize,
+    /// Rows committed, and those of `refused` among them.
+    pub said_rows: usize,
+    pub refused_rows: usize,
+    /// Fields of the intake that nobody asked for.
+    pub unknown_fields: u64,
+    /// The newest round of dispatch that was committed.
+    pub round: Option<Round>,
+    /// Commits whose answer was lost, so that the log was asked.
+    pub doubtful: usize,
     /// Shards that have another owner now.
     pub fenced: usize,
     pub stepping: Duration,
@@ -76,41 +87,60 @@ pub fn turn(
 ) -> Result<Turn, Stopped> {
     let messages = waiting.wait(reader.next(limit, patience))?;
     let bytes = messages.iter().map(|message| message.payload.len()).sum();
-    let mut turn = Turn { messages: messages.len(), bytes, ..Turn::default() };
+    let read_at = messages.last().map_or(0, |message| message.at);
+    let mut turn = Turn { messages: messages.len(), read_at, bytes, ..Turn::default() };
+    let messages = group.gather(messages);
     for part in group.cut(&messages) {
         let began = Instant::now();
         let step = group.step(part)?;
         turn.stepping += began.elapsed();
         turn.steps += 1;
         turn.rows += step.rows;
+        turn.unknown_fields += step.unknown_fields;
         turn.broken.add(&step.broken);
-        if step.commits.is_empty() {
-            continue;
-        }
-        let cursors: Vec<_> = step.commits.iter().map(|one| one.cursor.clone()).collect();
-        let stream = group.stage.shape.writes;
-        let said = step.commits.iter().flat_map(|one| &one.said);
-        turn.said_bytes += said.map(|message| message.payload.len()).sum::<usize>();
-        let began = Instant::now();
-        let outcomes = waiting.wait(commit_group(log, stream, step.commits, waiting))?;
-        turn.committing += began.elapsed();
-        for (cursor, (shard, outcome)) in cursors.into_iter().zip(outcomes) {
-            match outcome {
-                Outcome::Stored { cursor_seq } => {
-                    turn.commits += 1;
-                    group.committed(shard, cursor, cursor_seq);
-                }
-                Outcome::Fenced => {
-                    turn.fenced += 1;
-                    group.release(shard);
-                }
-                Outcome::Lost(what) => return Err(LogError::Lost(what).into()),
-                Outcome::TooLarge => {
-                    let what = format!("a message of {stream}");
-                    return Err(LogError::TooLarge { what, limit: log.payload_max() }.into());
-                }
-            }
+        if !step.commits.is_empty() {
+            commit(log, waiting, group, step, &mut turn)?;
         }
     }
     Ok(turn)
+}
+
+/// Stores what a step said; shards that somebody else has moved are let go.
+fn commit(
+    log: &dyn Log,
+    waiting: &Waiting,
+    group: &mut Group,
+    step: Step,
+    turn: &mut Turn,
+) -> Result<(), Stopped> {
+    let (began, doubts) = (Instant::now(), Doubts::new(waiting));
+    let cursors: Vec<_> = step.commits.iter().map(|one| one.cursor.clone()).collect();
+    let stream = group.stage.shape.writes;
+    let said = step.commits.iter().flat_map(|one| &one.said);
+    turn.said_bytes += said.map(|message| message.payload.len()).sum::<usize>();
+    let outcomes = waiting.wait(commit_group(log, stream, step.commits, &doubts))?;
+    turn.committing += began.elapsed();
+    turn.doubtful += doubts.count();
+    for (cursor, (shard, outcome)) in cursors.into_iter().zip(outcomes) {
+        match outcome {
+            Outcome::Stored { cursor_seq } => {
+                turn.commits += 1;
+                group.committed(shard, cursor, cursor_seq);
+                let told = step.told.get(&shard).copied().unwrap_or_default();
+                turn.said_rows += told.rows;
+                turn.refused_rows += told.refused;
+                turn.round = told.round.or(turn.round);
+            }
+            Outcome::Fenced => {
+                turn.fenced += 1;
+                group.release(shard);
+            }
+            Outcome::Lost(what) => return Err(LogError::Lost(what).into()),
+            Outcome::TooLarge => {
+                let what = format!("a message of {stream}");
+                return Err(LogError::TooLarge { what, limit: log.payload_max() }.into());
+            }
+        }
+    }
+    Ok(())
 }

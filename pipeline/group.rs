@@ -4,7 +4,10 @@
 //! around it is `drive`. A thread steps its ready shards together: one run of each statement over
 //! all of them, operators shard by shard, one atomic batch for all.
 
+mod begun;
 mod heard;
+mod packed;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -17,14 +20,14 @@ use recoup_sql::{Memories, Said, Stage};
 use crate::audit;
 use crate::commit::ShardCommit;
 use crate::cursor::{self, Cursor};
-use crate::decoder::Decoder;
-use crate::log::{Message, Outgoing};
+use crate::decoder::{Decoder, Facts};
+use crate::drive::Stopped;
+use crate::log::{LogError, Message, Outgoing};
 use crate::post::PART;
 use crate::rows::{self, Packing};
 use heard::{announced, said_by};
-
-/// What the header of a part may take of a message.
-const PART_ROOM: usize = 64;
+use packed::packed;
+pub use told::{Round, Told};
 
 /// Who writes the cursors of a process.
 #[derive(Clone, Debug)]
@@ -45,11 +48,12 @@ pub struct Shard {
     pub said: BTreeMap<String, u64>,
 }
 
-/// A shard whose replay did not say what its cursor says was said.
+/// A shard whose replay did not say what its cursor says was said. Its memory is not the one that
+/// spoke, so it must not speak on: what it would say next is not consistent with what was said.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{stage} shard {shard}: replay to {seq} gives digest {found:016x}, the cursor has \
-     {expected:016x}; the program or the snapshot is not the one that wrote it"
+     {expected:016x}; {}", self.mend()
 )]
 pub struct Diverged {
     pub stage: &'static str,
@@ -57,6 +61,22 @@ pub struct Diverged {
     pub seq: u64,
     pub found: u64,
     pub expected: u64,
+    /// The program that replayed, and the one that had said it.
+    pub program: u64,
+    pub was: u64,
+}
+
+impl Diverged {
+    fn mend(&self) -> String {
+        let Diverged { program, was, .. } = self;
+        if program == was {
+            return "the program is the same: run it with the settings that it ran with".into();
+        }
+        format!(
+            "the program is {program:016x}, that of the cursor {was:016x}: run the old one and \
+             stop it, so that it hands over its memory, then start the new one with --migrate"
+        )
+    }
 }
 
 /// The shards of one stage on one thread.
@@ -69,16 +89,25 @@ pub struct Group {
     pub payload_max: usize,
     /// The most bytes of messages that one step takes.
     pub step_bytes_max: usize,
+    /// Whether memory that another program handed over may be taken as it is.
+    pub migrate: bool,
     decoder: Decoder,
     /// The parts of a reference version whose last part has not been read yet.
     parts: Vec<RecordBatch>,
+    /// Messages of a step that was begun by another, until its last one is read.
+    held: Vec<Message>,
 }
 
 /// What one step gave.
+#[derive(Default)]
 pub struct Step {
     pub commits: Vec<ShardCommit>,
     /// Rows read.
     pub rows: usize,
+    /// What each committing shard says, for those who count.
+    pub told: BTreeMap<u32, Told>,
+    /// Fields of the intake that nobody asked for.
+    pub unknown_fields: u64,
     /// What it breaks of what must hold.
     pub broken: Broken,
 }
@@ -93,8 +122,10 @@ impl Group {
             packing,
             payload_max: 900 * 1024,
             step_bytes_max: 16 * 1024 * 1024,
+            migrate: false,
             decoder,
             parts: vec![],
+            held: vec![],
         }
     }
 
@@ -135,79 +166,62 @@ impl Group {
         (filters, after)
     }
 
-    /// Cuts messages into steps: a fact that all hear is alone, and no step goes across the place
-    /// that a shard must be replayed to.
-    pub fn cut<'a>(&self, messages: &'a [Message]) -> Vec<&'a [Message]> {
-        let stops: Vec<u64> =
-            self.shards.values().flat_map(|shard| [shard.cursor.seq, shard.cursor.until]).collect();
-        let mut steps = vec![];
-        let (mut start, mut bytes) = (0, 0);
-        for (i, message) in messages.iter().enumerate() {
-            bytes += message.payload.len();
-            let alone = self.heard(message).is_some();
-            if alone && start < i {
-                steps.push(&messages[start..i]);
-                start = i;
-            }
-            let stop = stops.contains(&message.seq) && self.replays();
-            if alone || stop || bytes >= self.step_bytes_max {
-                steps.push(&messages[start..=i]);
-                (start, bytes) = (i + 1, 0);
-            }
-        }
-        if start < messages.len() {
-            steps.push(&messages[start..]);
-        }
-        steps
-    }
-
-    fn replays(&self) -> bool {
-        self.shards.values().any(|s| s.read < s.cursor.seq || s.cursor.sent > 0)
-    }
-
     /// One step over messages that [`Group::cut`] left together.
-    pub fn step(&mut self, messages: &[Message]) -> Result<Step, Diverged> {
+    pub fn step(&mut self, messages: &[Message]) -> Result<Step, Stopped> {
         if let [message] = messages
-            && !self.whole(message)
+            && !self.whole(message)?
         {
-            return Ok(Step { commits: vec![], rows: 0, broken: Broken::default() });
+            return Ok(Step::default());
         }
         let mut last: BTreeMap<u32, &Message> = BTreeMap::new();
-        let (facts, mut by_shard) = self.speak(messages, &mut last);
-        let rows = facts.num_rows();
-        let mut commits = vec![];
-        for (number, message) in last {
-            let said = by_shard.remove(&number).unwrap_or_default();
-            commits.extend(self.answer(number, message, said)?);
-        }
-        assert!(by_shard.is_empty(), "only shards that read something say something");
-        let broken = if commits.is_empty() { Broken::default() } else { audit::of(&self.stage) };
-        Ok(Step { commits, rows, broken })
-    }
-
-    /// What the shards take from messages, and what each says of it.
-    fn speak<'a>(
-        &mut self,
-        messages: &'a [Message],
-        last: &mut BTreeMap<u32, &'a Message>,
-    ) -> (RecordBatch, BTreeMap<u32, Vec<Said>>) {
-        let (facts, mut said) = match messages {
-            [message] if self.heard(message).is_some() => self.hear(message, last),
-            _ => (self.facts(messages, last), vec![]),
-        };
-        said.extend(self.stage.step(&mut self.memories, &facts));
+        let (facts, said) = self.speak(messages, &mut last)?;
         let mut by_shard: BTreeMap<u32, Vec<Said>> = BTreeMap::new();
         for one in said {
             by_shard.entry(one.from).or_default().push(one);
         }
-        (facts, by_shard)
+        let rows = facts.rows.iter().map(RecordBatch::num_rows).sum();
+        let mut step = Step { rows, unknown_fields: facts.unknown_fields, ..Step::default() };
+        for (number, message) in last {
+            let said = by_shard.remove(&number).unwrap_or_default();
+            let told = Told::of(&said);
+            if let Some(commit) = self.answer(number, message, said)? {
+                step.commits.push(commit);
+                step.told.insert(number, told);
+            }
+        }
+        assert!(by_shard.is_empty(), "only shards that read something say something");
+        if !step.commits.is_empty() {
+            step.broken = audit::of(&self.stage);
+        }
+        Ok(step)
+    }
+
+    /// What the shards take from messages, and what they say of it.
+    fn speak<'a>(
+        &mut self,
+        messages: &'a [Message],
+        last: &mut BTreeMap<u32, &'a Message>,
+    ) -> Result<(Facts, Vec<Said>), LogError> {
+        let (facts, mut said) = match messages {
+            [message] if self.heard(message).is_some() => self.hear(message, last)?,
+            _ => (self.facts(messages, last)?, vec![]),
+        };
+        let takes = (self.stage.shape.takes)();
+        let rows = concat_batches(&takes, &facts.rows).map_err(|error| LogError::TooLarge {
+            what: format!("a step over {} messages ({error})", messages.len()),
+            limit: self.step_bytes_max,
+        })?;
+        said.extend(self.stage.step(&mut self.memories, &rows));
+        Ok((Facts { rows: vec![rows], ..facts }, said))
     }
 
     /// The step of one message, for people: what it saw and what it says. Nothing is committed.
-    pub fn preview(&mut self, message: &Message) -> (RecordBatch, Vec<Said>) {
-        self.whole(message);
-        let (facts, said) = self.speak(std::slice::from_ref(message), &mut BTreeMap::new());
-        (facts, said.into_values().flatten().collect())
+    pub fn preview(&mut self, message: &Message) -> Result<(RecordBatch, Vec<Said>), LogError> {
+        self.whole(message)?;
+        let one = std::slice::from_ref(message);
+        let (facts, said) = self.speak(one, &mut BTreeMap::new())?;
+        let empty = || RecordBatch::new_empty((self.stage.shape.takes)());
+        Ok((facts.rows.into_iter().next().unwrap_or_else(empty), said))
     }
 
     /// What a shard commits for its part of a step; nothing while it is replaying.
@@ -224,12 +238,19 @@ impl Group {
             *state = digest(&one.rows, *state);
         }
         shard.read = message.seq;
-        let total = shard.said.values().fold(0_u64, |all, one| all.rotate_left(9) ^ one);
+        let total = total(&shard.said);
         if message.seq <= shard.cursor.seq {
             let expected = shard.cursor.said;
             if message.seq == shard.cursor.seq && total != expected {
-                let (stage, seq) = (shape.name, message.seq);
-                return Err(Diverged { stage, shard: number, seq, found: total, expected });
+                return Err(Diverged {
+                    stage: shape.name,
+                    shard: number,
+                    seq: message.seq,
+                    found: total,
+                    expected,
+                    program: self.stage.program,
+                    was: shard.cursor.program,
+                });
             }
             return Ok(None);
         }
@@ -271,17 +292,17 @@ impl Group {
 
     /// Keeps the rows of a fact that all hear; whether it is whole now. The parts of a version are
     /// one atomic batch, and no cursor stands between them.
-    fn whole(&mut self, message: &Message) -> bool {
+    fn whole(&mut self, message: &Message) -> Result<bool, LogError> {
         if self.heard(message).is_none() {
-            return true;
+            return Ok(true);
         }
         let part = message.headers.iter().find(|(name, _)| name == PART);
         let (at, of) = part.and_then(|(_, part)| part.split_once('/')).unwrap_or(("1", "1"));
         if at == "1" {
             self.parts.clear();
         }
-        self.parts.extend(rows::decode(&message.payload).unwrap_or_default());
-        at == of
+        self.parts.extend(rows::of(message)?);
+        Ok(at == of)
     }
 
     fn shard_of(&self, message: &Message) -> Option<u32> {
@@ -303,21 +324,20 @@ impl Group {
         &self,
         messages: &'a [Message],
         last: &mut BTreeMap<u32, &'a Message>,
-    ) -> RecordBatch {
-        let takes = (self.stage.shape.takes)();
-        let mut parts: BTreeMap<u32, Vec<RecordBatch>> = BTreeMap::new();
+    ) -> Result<Facts, LogError> {
+        let begun = self.begun(messages);
+        let mut parts: BTreeMap<u32, Vec<(u32, &Message)>> = BTreeMap::new();
         for message in messages {
             let Some(number) = self.shard_of(message) else { continue };
             let Some(shard) = self.shards.get(&number) else { continue };
-            if message.seq <= shard.read {
+            if message.seq <= shard.read || begun.is_some_and(|one| one != number) {
                 continue;
             }
             last.insert(number, message);
-            let whose = self.whose(message, number);
-            parts.entry(number).or_default().extend(self.decoder.rows(message, whose, &takes));
+            parts.entry(number).or_default().push((self.whose(message, number), message));
         }
-        let parts: Vec<RecordBatch> = parts.into_values().flatten().collect();
-        concat_batches(&takes, &parts).unwrap_or_else(|_| RecordBatch::new_empty(takes))
+        let parts: Vec<(u32, &Message)> = parts.into_values().flatten().collect();
+        self.decoder.facts(&parts, &(self.stage.shape.takes)())
     }
 
     /// Tells every shard what all hear, and gives the row that they step on.
@@ -325,15 +345,13 @@ impl Group {
         &mut self,
         message: &'a Message,
         last: &mut BTreeMap<u32, &'a Message>,
-    ) -> (RecordBatch, Vec<Said>) {
-        let takes = (self.stage.shape.takes)();
-        let Some(name) = self.heard(message) else {
-            return (RecordBatch::new_empty(takes), vec![]);
-        };
+    ) -> Result<(Facts, Vec<Said>), LogError> {
         let parts = std::mem::take(&mut self.parts);
-        let Some(first) = parts.first() else { return (RecordBatch::new_empty(takes), vec![]) };
-        let rows = concat_batches(&first.schema(), &parts);
-        let mut rows = rows.unwrap_or_else(|_| first.clone());
+        let (Some(name), Some(first)) = (self.heard(message), parts.first()) else {
+            return Ok((Facts::default(), vec![]));
+        };
+        let mut rows = concat_batches(&first.schema(), &parts)
+            .map_err(|error| rows::unreadable(message, &error.to_string()))?;
         if self.stage.shape.funnel {
             rows = said_by(&rows, self.whose(message, 0));
         }
@@ -351,31 +369,13 @@ impl Group {
                 said.push(Said { from: 0, to: 0, relation: name.into(), rows: rows.clone() });
             }
         }
-        (announced(&takes, name, &rows, message.seq, &listeners), said)
+        let takes = (self.stage.shape.takes)();
+        let row = announced(&takes, name, &rows, message.seq, &listeners);
+        Ok((Facts { rows: vec![row], unknown_fields: 0 }, said))
     }
 }
 
-/// Rows as messages of at most what the log takes, subject and headers included. Who hears them all
-/// at once must know where they end.
-fn packed(
-    subject: &str,
-    rows: &RecordBatch,
-    packing: Packing,
-    payload_max: usize,
-) -> Vec<Outgoing> {
-    let room = payload_max.saturating_sub(subject.len() + PART_ROOM);
-    let payloads = rows::encode(rows, packing, room);
-    let of = payloads.len();
-    let part = |at: usize| match of {
-        1 => vec![],
-        _ => vec![(PART.to_string(), format!("{at}/{of}"))],
-    };
-    let parts = payloads.into_iter().zip(1..);
-    let message = |(payload, at)| Outgoing {
-        subject: subject.into(),
-        headers: part(at),
-        payload,
-        expects: None,
-    };
-    parts.map(message).collect()
+/// The digest of everything said.
+pub fn total(said: &BTreeMap<String, u64>) -> u64 {
+    said.values().fold(0, |all, one| all.rotate_left(9) ^ one)
 }

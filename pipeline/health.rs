@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::metrics::Metrics;
 
 /// What keeps a process from being ready; empty: it is. Clones share it.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Readiness {
     waits_for: Arc<Mutex<Vec<String>>>,
 }

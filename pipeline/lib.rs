@@ -8,6 +8,7 @@ pub mod backup;
 pub mod batch;
 pub mod cli;
 pub mod commit;
+pub mod crew;
 pub mod cursor;
 pub mod decoder;
 pub mod doctor;

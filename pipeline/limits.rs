@@ -15,8 +15,8 @@ pub const COMMIT_BYTES_MAX: usize = BATCH_MESSAGES_MAX * (PAYLOAD_DEFAULT - HEAD
 /// The broker accepts no more than 1,000 messages in a batch: a quarter may be cursors.
 pub const SHARDS_MAX: u32 = (BATCH_MESSAGES_MAX / 4) as u32;
 
-/// A row number within a message or a step is 32 bits wide.
-pub const STEP_ROWS_MAX: usize = 1 << 20;
+/// What one read may bring; a pull of the broker's client asks for no more.
+pub const STEP_MESSAGES_MAX: usize = 16_384;
 
 /// One message must always fit a step.
 pub const STEP_BYTES_MIN: usize = PAYLOAD_DEFAULT;
@@ -38,7 +38,7 @@ const _: () = {
     assert!(SHARDS_MAX >= 64, "a cluster has 64 shards");
     assert!(STEP_BYTES_MIN < STEP_BYTES_MAX, "a step holds at least one message");
     assert!(STEP_BYTES_MAX * 3 < COMMIT_BYTES_MAX, "three times a step's bytes fit a commit");
-    assert!(STEP_ROWS_MAX < u32::MAX as usize, "a row number fits 32 bits");
+    assert!(STEP_BYTES_MAX < u32::MAX as usize, "a row number of a message fits 32 bits");
     assert!(SILENT_SECONDS * 1_000 > 2 * COMMIT_TIMEOUT_MS, "a slow commit is not a silent shard");
     assert!(HEADERS_MAX < PAYLOAD_DEFAULT, "a message has room for its payload");
 };

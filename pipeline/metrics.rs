@@ -6,11 +6,13 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramTimer, HistogramVec, IntCounterVec, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use recoup_operators::settle::invariants::Broken;
@@ -32,6 +34,8 @@ pub struct Metrics {
     pub read_bytes: IntCounterVec,
     pub said_rows: IntCounterVec,
     pub said_bytes: IntCounterVec,
+    /// Fields of the intake that nobody asked for.
+    pub unknown_fields: IntCounterVec,
     /// Rows that could not be used and became facts in `refused`.
     pub refused_rows: IntCounterVec,
     pub commits: IntCounterVec,
@@ -60,6 +64,21 @@ pub struct Metrics {
     registry: Registry,
 }
 
+/// How a stage stands, over all threads of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub shards: usize,
+    pub memory: usize,
+    pub lag_messages: u64,
+    pub lag_seconds: i64,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
 /// From a tenth of a millisecond to ten seconds.
 const SECONDS: [f64; 12] =
     [0.000_1, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
@@ -78,6 +97,7 @@ impl Default for Metrics {
             read_bytes: counter("recoup_read_bytes_total", "Bytes read"),
             said_rows: counter("recoup_said_rows_total", "Rows committed"),
             said_bytes: counter("recoup_said_bytes_total", "Bytes committed"),
+            unknown_fields: counter("recoup_unknown_fields_total", "Fields nobody asked for"),
             refused_rows: counter("recoup_refused_rows_total", "Rows that could not be used"),
             commits: counter("recoup_commits_total", "Commits stored"),
             commit_seconds: seconds("recoup_commit_seconds", "Time from sending to stored"),
@@ -105,27 +125,62 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts what a turn of a stage's loop did.
-    pub fn turned(&self, stage: &str, turn: &Turn, memory: usize) {
+    pub fn turned(&self, stage: &str, turn: &Turn) {
         let labels = [stage];
-        let count = |counter: &IntCounterVec, by: usize| {
-            counter.with_label_values(&labels).inc_by(by as u64);
+        let count = |counter: &IntCounterVec, by: u64| {
+            counter.with_label_values(&labels).inc_by(by);
         };
-        count(&self.read_messages, turn.messages);
-        count(&self.read_bytes, turn.bytes);
-        count(&self.read_rows, turn.rows);
-        count(&self.steps, turn.steps);
-        count(&self.commits, turn.commits);
-        count(&self.said_bytes, turn.said_bytes);
-        count(&self.fenced_commits, turn.fenced);
+        count(&self.read_messages, turn.messages as u64);
+        count(&self.read_bytes, turn.bytes as u64);
+        count(&self.read_rows, turn.rows as u64);
+        count(&self.steps, turn.steps as u64);
+        count(&self.commits, turn.commits as u64);
+        count(&self.said_bytes, turn.said_bytes as u64);
+        count(&self.said_rows, turn.said_rows as u64);
+        count(&self.refused_rows, turn.refused_rows as u64);
+        count(&self.unknown_fields, turn.unknown_fields);
+        count(&self.doubtful_commits, turn.doubtful as u64);
+        count(&self.fenced_commits, turn.fenced as u64);
         for (name, rows) in turn.broken.counts() {
             self.broken_invariants.with_label_values(&[name]).inc_by(rows);
         }
-        self.memory_bytes.with_label_values(&labels).set(memory as i64);
+        if let Some(round) = turn.round {
+            self.waiting_cases.with_label_values(&labels).set(round.waiting);
+            if let Some(gap) = round.gap_millionths {
+                self.round_gap_millionths.with_label_values(&labels).set(gap);
+            }
+        }
         if turn.steps > 0 {
             let each = |total: Duration| total.as_secs_f64() / turn.steps as f64;
             self.step_seconds.with_label_values(&labels).observe(each(turn.stepping));
             self.commit_seconds.with_label_values(&labels).observe(each(turn.committing));
         }
+    }
+
+    /// Shows how a stage stands in this process.
+    pub fn stands(&self, stage: &str, standing: &Standing) {
+        let show = |gauge: &IntGaugeVec, value: i64| gauge.with_label_values(&[stage]).set(value);
+        show(&self.owned_shards, standing.shards as i64);
+        show(&self.memory_bytes, standing.memory as i64);
+        show(&self.lag_messages, standing.lag_messages as i64);
+        show(&self.lag_seconds, standing.lag_seconds);
+    }
+
+    /// Counts a snapshot that was stored, or could not be.
+    pub fn saved(&self, stage: &str, stored: bool, took: Duration) {
+        let counter = if stored { &self.snapshots } else { &self.failed_snapshots };
+        counter.with_label_values(&[stage]).inc();
+        self.snapshot_seconds.with_label_values(&[stage]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a shard that has replayed what it had committed.
+    pub fn recovered(&self, stage: &str, took: Duration) {
+        self.recovery_seconds.with_label_values(&[stage]).observe(took.as_secs_f64());
+    }
+
+    /// A query of the reading room begins; it ends when the answer is dropped.
+    pub fn asked(&self) -> HistogramTimer {
+        self.query_seconds.with_label_values(&["serve"]).start_timer()
     }
 
     /// All metrics in the text format of Prometheus.

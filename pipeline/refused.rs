@@ -61,7 +61,7 @@ pub async fn read(log: &dyn Log, wanted: &Wanted) -> Result<Vec<Refusal>, LogErr
             let messages = reader.next(LIMIT, PATIENCE).await?;
             read = messages.last().map_or(read, |last| last.seq);
             for message in &messages {
-                for rows in rows::decode(&message.payload).unwrap_or_default() {
+                for rows in rows::of(message)? {
                     found.extend(refusals(stream, message, &rows, wanted));
                 }
             }

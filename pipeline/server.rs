@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -179,6 +180,8 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(said)
+            // Ctrl-C is for whoever started us: the server ends when nobody needs it any more.
+            .process_group(0)
             .spawn()?;
         self.child = Some(child);
         Ok(())

@@ -111,9 +111,8 @@ pub struct Settle {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    pub rows_max: usize,
+    pub messages_max: usize,
     pub bytes_max: usize,
-    pub wait_ms: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -134,6 +134,15 @@ pub fn decode(path: &str, bytes: &Bytes) -> Result<Snapshot, SnapshotError> {
     Ok(Snapshot { header, tables: groups, references })
 }
 
+/// Whether a snapshot is one to wake from.
+pub enum Fit {
+    Yes,
+    /// It is of another place than the one wanted.
+    No,
+    /// It should have been, and is not.
+    Because(String),
+}
+
 /// The store and the place in it of `file:///folder`, a plain folder, `s3://bucket/prefix`,
 /// `gs://…` or `az://…`.
 pub fn store_at(url: &str) -> Result<(Arc<dyn ObjectStore>, Path), String> {
@@ -203,30 +212,34 @@ impl Snapshots {
         Ok(())
     }
 
-    /// The newest snapshot that verifies and is no newer than `seq`; those that do not verify are
-    /// named in the second answer.
+    /// The newest snapshot that verifies and fits; the second answer tells of those that should
+    /// have been taken and were not.
     pub async fn newest(
         &self,
         stage: &str,
         shard: u32,
-        seq: u64,
-        input_created: i64,
-    ) -> Result<(Option<Snapshot>, Vec<SnapshotError>), SnapshotError> {
-        let mut torn = vec![];
+        fits: &(dyn Fn(&Header) -> Fit + Sync),
+    ) -> Result<(Option<Snapshot>, Vec<String>), SnapshotError> {
+        let mut passed_over = vec![];
         for path in self.list(&self.folder(stage, shard)).await?.into_iter().rev() {
-            let bytes = self.read(&path).await?;
+            let bytes = match self.store.get(&path).await {
+                // Whoever owned the shard a moment ago has tidied up.
+                Err(object_store::Error::NotFound { .. }) => continue,
+                found => found?.bytes().await?,
+            };
             match decode(path.as_ref(), &bytes) {
-                Ok(found) if found.header.input_created != input_created => {}
+                Err(error) => passed_over.push(error.to_string()),
                 Ok(found) if found.header.stage != stage || found.header.shard != shard => {
-                    let (path, what) = (path.to_string(), "it is of another shard".into());
-                    torn.push(SnapshotError::Torn { path, what });
+                    passed_over.push(format!("snapshot {path}: it is of another shard"));
                 }
-                Ok(found) if found.header.seq > seq => {}
-                Ok(found) => return Ok((Some(found), torn)),
-                Err(error) => torn.push(error),
+                Ok(found) => match fits(&found.header) {
+                    Fit::Yes => return Ok((Some(found), passed_over)),
+                    Fit::No => {}
+                    Fit::Because(why) => passed_over.push(format!("snapshot {path}: {why}")),
+                },
             }
         }
-        Ok((None, torn))
+        Ok((None, passed_over))
     }
 
     async fn list(&self, folder: &Path) -> Result<Vec<Path>, SnapshotError> {

@@ -9,13 +9,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use datafusion::arrow::array::{Array, AsArray};
 use futures::future::try_join_all;
 use recoup_sql::stages::{STAGES, Shape};
 use serde::{Deserialize, Serialize};
 
-use crate::log::{Log, LogError, ReadLimit, StreamState};
+use crate::log::{Log, LogError, Message, ReadLimit, StreamState};
 use crate::rows;
 use crate::wake;
 
@@ -142,7 +141,7 @@ async fn refused(log: &dyn Log, budget: Duration) -> Result<Refused, LogError> {
             let messages = reader.next(limit, Duration::from_millis(200)).await?;
             let done = messages.last().is_some_and(|last| last.seq >= end);
             for message in &messages {
-                count(&message.payload, &mut counted.by_reason);
+                count(message, &mut counted.by_reason)?;
             }
             if done {
                 break;
@@ -152,8 +151,8 @@ async fn refused(log: &dyn Log, budget: Duration) -> Result<Refused, LogError> {
     Ok(counted)
 }
 
-fn count(payload: &Bytes, by_reason: &mut BTreeMap<String, u64>) {
-    for batch in rows::decode(payload).unwrap_or_default() {
+fn count(message: &Message, by_reason: &mut BTreeMap<String, u64>) -> Result<(), LogError> {
+    for batch in rows::of(message)? {
         let Some(reasons) = batch.column_by_name("reason").and_then(|c| c.as_string_opt::<i32>())
         else {
             continue;
@@ -163,4 +162,5 @@ fn count(payload: &Bytes, by_reason: &mut BTreeMap<String, u64>) {
             *by_reason.entry(reason.to_string()).or_default() += 1;
         }
     }
+    Ok(())
 }

@@ -55,7 +55,7 @@ async fn once(log: &dyn Log, known: &mut u64, last_round: &mut SystemTime) -> Re
     }
     let news = news(log).await?;
     let newest = log.last("loans", SUBJECT).await?;
-    let (rounds, day) = newest.as_ref().map_or((0, None), read);
+    let (rounds, day) = newest.as_ref().map_or(Ok((0, None)), read)?;
     let micros = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
     let today = micros / 1_000_000 / DAY_SECONDS;
     let fence = newest.map_or(0, |message| message.seq);
@@ -103,17 +103,20 @@ const ROUNDS: &str = "Recoup-Rounds";
 const DAY: &str = "Recoup-Day";
 
 /// How many rounds and which day the newest tick knows of.
-fn read(message: &Message) -> (i64, Option<i64>) {
+fn read(message: &Message) -> Result<(i64, Option<i64>), LogError> {
     let header = |name: &str| {
         let found = message.headers.iter().find(|(key, _)| key == name);
         found.and_then(|(_, value)| value.parse().ok())
     };
+    if let Some(rounds) = header(ROUNDS) {
+        return Ok((rounds, header(DAY)));
+    }
+    let batches = rows::of(message)?;
     let number = || {
-        let batches = rows::decode(&message.payload).unwrap_or_default();
         let number = batches.first()?.column_by_name("number")?.as_primitive_opt::<Int64Type>()?;
         (!number.is_empty()).then(|| number.value(0))
     };
-    (header(ROUNDS).or_else(number).unwrap_or_default(), header(DAY))
+    Ok((number().unwrap_or_default(), header(DAY)))
 }
 
 async fn post(

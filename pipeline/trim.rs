@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::cursor::{self, Cursor};
 use crate::log::{Log, LogError, Outgoing};
-use crate::snapshot::Snapshots;
+use crate::snapshot::{Fit, Header, Snapshots};
 use crate::wake;
 
 /// The first message of the intake. A stream that begins with it begins where it always did,
@@ -166,7 +166,11 @@ async fn needed(
     let cursor = place(log, shape, shard).await?;
     let (mut upto, mut needed) = (cursor.seq, 0);
     loop {
-        let found = snapshots.newest(shape.name, shard, upto, cursor.input_created).await;
+        let fits = |header: &Header| match header.input_created == cursor.input_created {
+            true if header.seq <= upto => Fit::Yes,
+            _ => Fit::No,
+        };
+        let found = snapshots.newest(shape.name, shard, &fits).await;
         let (found, _) = found.map_err(|error| LogError::Unavailable(error.to_string()))?;
         let Some(header) = found.map(|snapshot| snapshot.header) else { return Ok(needed) };
         if header.program == cursor.program {

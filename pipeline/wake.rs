@@ -3,17 +3,27 @@
 //! `init` writes every shard's first cursor, because an absent one is lost history (A16).
 //! A shard wakes from its newest snapshot that verifies, and replays the steps after it; what they
 //! say is compared with what its cursor says was said, and not said again.
+//!
+//! Memory belongs to the program that made it. A snapshot of another program is not used: the shard
+//! replays from the beginning, where the stream still has it, and goes on if this program says of
+//! it what was said. If it says something else, the shard stops ([`crate::group::Diverged`]). Told
+//! to migrate, a shard takes the memory that the other program handed over when it was stopped, if
+//! that stands at the cursor, and goes on from there; the same way leads back.
+//!
+//! Who takes a shard says so in its cursor ([`claim`]): whoever held it until then is fenced at its
+//! next commit. Who stops lets go ([`leave`]), so that the next one need not wait.
 
 use std::collections::BTreeMap;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_sql::stages::{STAGES, Shape};
-use tracing::warn;
+use tracing::{info, warn};
 
+use crate::commit::{Member, Outcome, Pause, store};
 use crate::cursor::{self, Cursor};
-use crate::group::{Group, Shard};
-use crate::log::{Log, LogError};
-use crate::snapshot::Snapshots;
+use crate::group::{Group, Shard, total};
+use crate::log::{Log, LogError, Outgoing};
+use crate::snapshot::{Fit, Header, Snapshots};
 use crate::trim;
 
 /// Over how many subjects the intake of a lender is dealt: as many workers can normalize at once.
@@ -84,6 +94,7 @@ pub async fn wake(
             None => vec![],
         };
         let read = group.shards.get(number).map_or(0, |shard| shard.read);
+        replayable(log, group, *number).await?;
         trim::check(log, group.stage.shape, *number, read).await?;
         if oldest.as_ref().is_none_or(|(seq, _)| read < *seq) {
             oldest = Some((read, references));
@@ -107,15 +118,19 @@ pub async fn restore(
     let Some(shard) = group.shards.get(&number).filter(|_| shape.remembers) else {
         return Ok(vec![]);
     };
-    let Cursor { seq, input_created, .. } = shard.cursor;
-    let found = snapshots.newest(shape.name, number, seq.min(until), input_created).await;
-    let (found, torn) = found.map_err(|error| LogError::Unavailable(error.to_string()))?;
-    for error in torn {
-        warn!(stage = shape.name, shard = number, %error, "an older snapshot is taken");
+    let cursor = shard.cursor.clone();
+    let (program, migrate) = (group.stage.program, group.migrate);
+    let fits = |header: &Header| fits(header, &cursor, until, program, migrate);
+    let found = snapshots.newest(shape.name, number, &fits).await;
+    let (found, passed_over) = found.map_err(|error| LogError::Unavailable(error.to_string()))?;
+    for why in passed_over {
+        warn!(stage = shape.name, shard = number, why, "snapshot not used");
     }
-    let Some(snapshot) = found.filter(|one| one.header.program == group.stage.program) else {
-        return Ok(vec![]);
-    };
+    let Some(snapshot) = found else { return Ok(vec![]) };
+    if snapshot.header.program != program {
+        let was = format!("{:016x}", snapshot.header.program);
+        info!(stage = shape.name, shard = number, was, "memory of another program taken over");
+    }
     if let Err(error) = group.memories.load(&group.stage, number, snapshot.tables) {
         warn!(stage = shape.name, shard = number, %error, "replaying from the beginning");
         group.memories.open(&group.stage, number);
@@ -126,6 +141,135 @@ pub async fn restore(
         shard.said = snapshot.header.said;
     }
     Ok(snapshot.references)
+}
+
+/// Whether a shard whose cursor stands there may wake from a snapshot.
+fn fits(header: &Header, cursor: &Cursor, until: u64, program: u64, migrate: bool) -> Fit {
+    if header.input_created != cursor.input_created {
+        return Fit::Because("it is of another stream".into());
+    }
+    if header.seq > cursor.seq.min(until) {
+        return Fit::No;
+    }
+    let there = header.seq == cursor.seq;
+    let said = total(&header.said);
+    if there && said != cursor.said {
+        let wanted = cursor.said;
+        return Fit::Because(format!(
+            "it stands where the cursor stands, but has said {said:016x}, not {wanted:016x}"
+        ));
+    }
+    if header.program == program || (migrate && there) {
+        return Fit::Yes;
+    }
+    let was = header.program;
+    let mend = if migrate { "it was not handed over at the cursor" } else { "see --migrate" };
+    Fit::Because(format!("program {was:016x} wrote it, this is {program:016x}; {mend}"))
+}
+
+/// Whether the stream still has what a shard must replay.
+async fn replayable(log: &dyn Log, group: &Group, number: u32) -> Result<(), LogError> {
+    let shape = group.stage.shape;
+    let Some(shard) = group.shards.get(&number).filter(|_| shape.remembers) else {
+        return Ok(());
+    };
+    let (read, seq) = (shard.read, shard.cursor.seq);
+    if read == seq {
+        return Ok(());
+    }
+    let (stage, stream) = (shape.name, shape.reads);
+    let first = log.state(stream).await?.first;
+    if first > read + 1 {
+        return Err(LogError::Lost(format!(
+            "stream {stream:?} begins at {first}, {stage} shard {number} must replay from {}: \
+             there is no snapshot that this program can wake from; restore one, or run the \
+             program that wrote those that are there",
+            read + 1
+        )));
+    }
+    let was = shard.cursor.program;
+    let other = was != group.stage.program;
+    info!(stage, shard = number, from = read, to = seq, other_program = other, "replaying");
+    Ok(())
+}
+
+/// How often a shard may move under us while we take it.
+const CLAIMS_MAX: usize = 100;
+
+/// Writes our name into the cursors of a group, which changes nothing else in them.
+pub async fn claim(log: &dyn Log, group: &mut Group, pause: &dyn Pause) -> Result<(), LogError> {
+    let (owner, shape) = (group.owner.clone(), group.stage.shape);
+    for _ in 0..CLAIMS_MAX {
+        let ours = |cursor: &Cursor| cursor.owner == owner.name && cursor.nonce == owner.nonce;
+        let theirs = group.shards.iter().filter(|(_, shard)| !ours(&shard.cursor));
+        let named: Vec<Named> = theirs
+            .map(|(number, shard)| {
+                (*number, shard.cursor_seq, signed(shard, &owner.name, owner.nonce))
+            })
+            .collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        for ((number, _, cursor), outcome) in sign(log, group, named, pause).await? {
+            let (cursor_seq, cursor) = match outcome {
+                Outcome::Stored { cursor_seq } => (cursor_seq, cursor),
+                // It has moved once more: what we woke from is older, and that is all.
+                Outcome::Fenced => {
+                    let subject = cursor::subject(shape.writes, shape.name, number);
+                    cursor::read(log, shape.writes, &subject).await?
+                }
+                Outcome::Lost(what) => return Err(LogError::Lost(what)),
+                Outcome::TooLarge => {
+                    let what = format!("the cursor of {} shard {number}", shape.name);
+                    return Err(LogError::TooLarge { what, limit: log.payload_max() });
+                }
+            };
+            if let Some(shard) = group.shards.get_mut(&number).filter(|_| !shape.remembers) {
+                shard.read = cursor.seq;
+            }
+            group.committed(number, cursor, cursor_seq);
+        }
+    }
+    Err(LogError::Unavailable(format!("shards of {} move too fast to be taken", shape.name)))
+}
+
+/// Takes our name out of the cursors of a group. Where somebody else was faster, it is theirs.
+pub async fn leave(log: &dyn Log, group: &Group, pause: &dyn Pause) -> Result<(), LogError> {
+    let all = group.shards.iter();
+    let named = all.map(|(number, shard)| (*number, shard.cursor_seq, signed(shard, "", 0)));
+    sign(log, group, named.collect(), pause).await.map(drop)
+}
+
+fn signed(shard: &Shard, owner: &str, nonce: u64) -> Cursor {
+    let cursor = shard.cursor.clone();
+    Cursor { owner: owner.into(), nonce, number: cursor.number + 1, ..cursor }
+}
+
+type Named = (u32, u64, Cursor);
+
+/// Stores cursors that differ from the ones they stand on by name and number only.
+async fn sign(
+    log: &dyn Log,
+    group: &Group,
+    named: Vec<Named>,
+    pause: &dyn Pause,
+) -> Result<Vec<(Named, Outcome)>, LogError> {
+    let shape = group.stage.shape;
+    if named.is_empty() {
+        return Ok(vec![]);
+    }
+    let member = |(number, expects, cursor): &Named| Member {
+        said: vec![],
+        fence: Outgoing {
+            subject: cursor::subject(shape.writes, shape.name, *number),
+            payload: cursor.encode(),
+            expects: Some(*expects),
+            ..Outgoing::default()
+        },
+    };
+    let members = named.iter().map(member).collect();
+    let outcomes = store(log, shape.writes, members, pause).await?;
+    Ok(named.into_iter().zip(outcomes).collect())
 }
 
 /// Whether a shard has input behind a sequence.

@@ -1,9 +1,12 @@
 //! A worker: threads that each hold some shards of a stage and turn the loop.
 //!
-//! Worker `i` of `n` prefers the shards with `s mod n = i`. That is a hint: a shard whose input
-//! waits past a cursor that has not moved for [`SILENT`] is taken over by whoever sees it, by
-//! simply committing on top; the fence does the rest (A10). A worker that was fenced claims a
-//! shard back only under the same rule.
+//! A thread wakes its shards, writes its name into their cursors and turns until it is told to
+//! stop or until no shard is left: who is fenced lets go of the shard and leaves the rest as it is
+//! (A10). Told to stop, it stores a snapshot of every shard and takes its name out of the cursors,
+//! so that the next owner starts where this one ended. Which shards a process holds, and when it
+//! takes over those of others, is `crate::crew`.
+
+mod board;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,22 +17,48 @@ use recoup_operators::Rules;
 use recoup_sql::stages::Shape;
 use recoup_sql::{Mistake, Source, compile};
 use tokio::runtime::Handle;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use crate::cursor;
+use crate::commit::Backoff;
 use crate::decoder::Decoder;
-use crate::drive::{Stopped, Waiting, turn};
+use crate::drive::{Stopped, Turn, Waiting, turn};
 use crate::group::{Group, Owner};
+use crate::health::Readiness;
+use crate::limits;
 use crate::log::{Log, LogError, ReadLimit, Reader};
 use crate::metrics::{Metrics, REPLAY};
 use crate::rows::Packing;
 use crate::snapshot::{self, Snapshots};
 use crate::wake;
+use board::Thread;
+pub use board::{Board, replaying};
 
-/// How long a cursor must have stood still, with input waiting, before its shard is taken over.
-pub const SILENT: Duration = Duration::from_secs(15);
-const LIMIT: ReadLimit = ReadLimit { messages: 256, bytes: 16 << 20 };
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How often and how much.
+#[derive(Clone, Copy, Debug)]
+pub struct Tempo {
+    /// How long a cursor must have stood still, with input waiting, before its shard is taken.
+    pub silent: Duration,
+    /// How often the cursors of others are looked at.
+    pub watch: Duration,
+    /// How often each shard's memory is saved.
+    pub snapshots: Duration,
+    /// What one turn reads at most.
+    pub limit: ReadLimit,
+    /// How long a turn waits for something to read.
+    pub patience: Duration,
+}
+
+impl Default for Tempo {
+    fn default() -> Self {
+        Tempo {
+            silent: Duration::from_secs(limits::SILENT_SECONDS),
+            watch: Duration::from_secs(1),
+            snapshots: Duration::from_secs(60),
+            limit: ReadLimit { messages: 4_096, bytes: 16 << 20 },
+            patience: Duration::from_millis(500),
+        }
+    }
+}
 
 /// What every thread of a worker shares: components, not settings.
 #[derive(Clone)]
@@ -42,8 +71,13 @@ pub struct Worker {
     pub dialects: Arc<Vec<Source>>,
     pub owner: Owner,
     pub snapshots: Option<Snapshots>,
-    pub snapshot_every: Duration,
+    pub tempo: Tempo,
+    /// Whether memory that another program handed over may be taken.
+    pub migrate: bool,
     pub metrics: Arc<Metrics>,
+    pub readiness: Readiness,
+    /// What the threads hold.
+    pub board: Board,
     pub stop: Arc<AtomicBool>,
 }
 
@@ -54,6 +88,8 @@ pub enum WorkerError {
     Program(Vec<Mistake>),
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    #[error("a thread for stage {0}: {1}")]
+    Thread(&'static str, String),
 }
 
 impl From<LogError> for WorkerError {
@@ -65,44 +101,85 @@ impl From<LogError> for WorkerError {
 impl Worker {
     /// Holds these shards of a stage until told to stop or until no shard is left.
     pub fn hold(&self, shape: &'static Shape, shards: &[u32]) -> Result<(), WorkerError> {
+        self.hold_if(shape, shards, &BTreeMap::new())
+    }
+
+    /// The same for shards whose cursors are still those seen, by sequence; others have found
+    /// an owner in the meantime.
+    pub fn take_over(
+        &self,
+        shape: &'static Shape,
+        seen: &BTreeMap<u32, u64>,
+    ) -> Result<(), WorkerError> {
+        let shards: Vec<u32> = seen.keys().copied().collect();
+        self.hold_if(shape, &shards, seen)
+    }
+
+    fn hold_if(
+        &self,
+        shape: &'static Shape,
+        shards: &[u32],
+        seen: &BTreeMap<u32, u64>,
+    ) -> Result<(), WorkerError> {
         let waiting = Waiting::On(self.runtime.clone());
+        let mut thread = Thread::open(self, shape.name, shards);
         let mut group = self.group(shape)?;
-        let snapshots = self.snapshots.as_ref();
-        waiting.wait(wake::wake(self.log.as_ref(), snapshots, &mut group, shards))?;
+        while let Err(error) = waiting.wait(self.wake(&mut group, shards, seen)) {
+            self.bear(&waiting, shape, error)?;
+        }
         let mut reader = self.reader(&waiting, &group)?;
         let mut saved = Instant::now();
         while !self.stop.load(Ordering::Relaxed) && !group.shards.is_empty() {
-            let turned =
-                turn(self.log.as_ref(), &waiting, reader.as_mut(), &mut group, LIMIT, PATIENCE);
-            match turned {
-                Ok(turned) => {
-                    self.metrics.turned(shape.name, &turned, group.memories.size());
-                    if turned.fenced > 0 {
-                        warn!(stage = shape.name, shards = turned.fenced, "fenced");
-                    }
-                }
-                Err(Stopped::Log(LogError::Unavailable(cause))) => {
-                    warn!(stage = shape.name, cause, "log unavailable, going on");
-                    waiting.wait(tokio::time::sleep(PATIENCE));
-                    reader = self.reader(&waiting, &group)?;
-                }
-                Err(stopped) => {
-                    if matches!(stopped, Stopped::Diverged(_)) {
-                        self.metrics.broken_invariants.with_label_values(&[REPLAY]).inc();
-                    }
-                    error!(stage = shape.name, %stopped, "stopped");
-                    return Err(stopped.into());
-                }
+            thread.stands(&group);
+            if let Some(turned) = self.turn(&waiting, &mut reader, &mut group)? {
+                self.metrics.turned(shape.name, &turned);
+                waiting.wait(thread.lag(&group, &turned));
             }
-            if shape.remembers && saved.elapsed() >= self.snapshot_every {
+            if shape.remembers && saved.elapsed() >= self.tempo.snapshots {
                 saved = Instant::now();
                 self.save(&waiting, &group);
             }
         }
+        thread.stands(&group);
         if shape.remembers {
             self.save(&waiting, &group);
         }
+        // If nobody hears it, the shards are taken when they have been silent for long enough.
+        if let Err(error) = waiting.wait(wake::leave(self.log.as_ref(), &group, &Backoff)) {
+            warn!(stage = shape.name, %error, "left without saying so");
+        }
         Ok(())
+    }
+
+    /// One turn; nothing where the log does not answer, which is waited out.
+    fn turn(
+        &self,
+        waiting: &Waiting,
+        reader: &mut Box<dyn Reader>,
+        group: &mut Group,
+    ) -> Result<Option<Turn>, WorkerError> {
+        let (log, Tempo { limit, patience, .. }) = (self.log.as_ref(), self.tempo);
+        let stage = group.stage.shape.name;
+        match turn(log, waiting, reader.as_mut(), group, limit, patience) {
+            Ok(turned) => {
+                if turned.fenced > 0 {
+                    warn!(stage, shards = turned.fenced, "fenced: they have another owner now");
+                }
+                Ok(Some(turned))
+            }
+            Err(Stopped::Log(LogError::Unavailable(cause))) => {
+                warn!(stage, cause, "log unavailable, going on");
+                waiting.wait(tokio::time::sleep(patience));
+                *reader = self.reader(waiting, group)?;
+                Ok(None)
+            }
+            Err(stopped) => {
+                if matches!(stopped, Stopped::Diverged(_)) {
+                    self.metrics.broken_invariants.with_label_values(&[REPLAY]).inc();
+                }
+                Err(stopped.into())
+            }
+        }
     }
 
     fn group(&self, shape: &'static Shape) -> Result<Group, WorkerError> {
@@ -110,19 +187,49 @@ impl Worker {
         let decoder = Decoder::compile(&self.dialects).map_err(WorkerError::Program)?;
         let mut group = Group::new(stage, decoder, self.owner.clone(), Packing::Lz4);
         group.payload_max = self.log.payload_max();
+        group.step_bytes_max = self.tempo.limit.bytes;
+        group.migrate = self.migrate;
         Ok(group)
+    }
+
+    /// Wakes shards and makes them ours.
+    async fn wake(
+        &self,
+        group: &mut Group,
+        shards: &[u32],
+        seen: &BTreeMap<u32, u64>,
+    ) -> Result<(), LogError> {
+        let log = self.log.as_ref();
+        wake::wake(log, self.snapshots.as_ref(), group, shards).await?;
+        for (number, cursor_seq) in seen {
+            if group.shards.get(number).is_some_and(|shard| shard.cursor_seq != *cursor_seq) {
+                group.release(*number);
+            }
+        }
+        wake::claim(log, group, &Backoff).await
     }
 
     fn reader(&self, waiting: &Waiting, group: &Group) -> Result<Box<dyn Reader>, WorkerError> {
         let (filters, after) = group.reads();
+        let shape = group.stage.shape;
         loop {
-            match waiting.wait(self.log.read(group.stage.shape.reads, &filters, after)) {
-                Err(LogError::Unavailable(cause)) if !self.stop.load(Ordering::Relaxed) => {
-                    warn!(stage = group.stage.shape.name, cause, "log unavailable, trying again");
-                    waiting.wait(tokio::time::sleep(PATIENCE));
-                }
-                answer => return Ok(answer?),
+            match waiting.wait(self.log.read(shape.reads, &filters, after)) {
+                Ok(reader) => return Ok(reader),
+                Err(error) => self.bear(waiting, shape, error)?,
             }
+        }
+    }
+
+    /// Waits a moment where the log did not answer, so that it is asked again; not for ever once
+    /// somebody says to stop.
+    fn bear(&self, waiting: &Waiting, shape: &Shape, error: LogError) -> Result<(), WorkerError> {
+        match error {
+            LogError::Unavailable(cause) if !self.stop.load(Ordering::Relaxed) => {
+                warn!(stage = shape.name, cause, "log unavailable, trying again");
+                waiting.wait(tokio::time::sleep(self.tempo.patience));
+                Ok(())
+            }
+            error => Err(error.into()),
         }
     }
 
@@ -130,44 +237,20 @@ impl Worker {
     /// cannot be stored costs a longer replay, nothing else.
     fn save(&self, waiting: &Waiting, group: &Group) {
         let Some(snapshots) = &self.snapshots else { return };
+        let stage = group.stage.shape.name;
         for (number, shard) in &group.shards {
             if shard.read != shard.cursor.seq || shard.cursor.sent > 0 {
                 continue;
             }
+            let began = Instant::now();
             let Some((header, bytes)) = snapshot::encode(group, *number) else { continue };
             let size = bytes.len();
-            let stage = group.stage.shape.name;
-            match waiting.wait(snapshots.put(&header, bytes)) {
+            let stored = waiting.wait(snapshots.put(&header, bytes));
+            self.metrics.saved(stage, stored.is_ok(), began.elapsed());
+            match stored {
                 Ok(()) => info!(stage, shard = number, seq = header.seq, size, "snapshot stored"),
                 Err(error) => warn!(stage, shard = number, %error, "snapshot not stored"),
             }
         }
-    }
-
-    /// Watches the cursors of a stage and names shards that nobody moves though input waits.
-    pub async fn silent(
-        &self,
-        shape: &Shape,
-        shards: &[u32],
-        watched: &mut BTreeMap<u32, (u64, Instant)>,
-    ) -> Result<Vec<u32>, LogError> {
-        let mut silent = vec![];
-        watched.retain(|shard, _| shards.contains(shard));
-        for shard in shards.iter().copied() {
-            let subject = cursor::subject(shape.writes, shape.name, shard);
-            let (seq, cursor) = cursor::read(self.log.as_ref(), shape.writes, &subject).await?;
-            let seen = watched.entry(shard).or_insert((seq, Instant::now()));
-            if seen.0 != seq {
-                *seen = (seq, Instant::now());
-            }
-            let waits = wake::waits(self.log.as_ref(), shape, shard, cursor.seq).await?;
-            if !waits {
-                seen.1 = Instant::now();
-            } else if seen.1.elapsed() >= SILENT {
-                silent.push(shard);
-                seen.1 = Instant::now();
-            }
-        }
-        Ok(silent)
     }
 }

@@ -31,8 +31,8 @@ SELECT
 FROM statements
 GROUP BY lender_id, agency_id, DATE_TRUNC('month', day), currency;
 
--- What each agency holds for each lender, and what the two owe each other, by age in days: what came
--- in pays the oldest first. Days on which more went back than came in lower what is due as
+-- What each agency holds for each lender, and what the two owe each other, by age in days: what
+-- came in pays the oldest first. Days on which more went back than came in lower what is due as
 -- remittances do. `prepaid` is what came in beyond all that was due. Ages are counted to `as_of`:
 -- the newest day that all shards have passed or, where no days are posted, of any statement line.
 CREATE VIEW clearing AS

@@ -69,6 +69,11 @@ impl Dialect {
         Ok(Dialect { columns, slot, planned, context })
     }
 
+    /// Whether each row depends on one raw row only, so that many messages may be read at once.
+    pub fn by_row(&self) -> bool {
+        self.planned.by_row
+    }
+
     /// Raw rows, as decoded, in the canonical dialect.
     pub fn apply(&self, raw: &RecordBatch) -> RecordBatch {
         let rows = renamed(raw, self.slot.schema());

@@ -190,7 +190,9 @@ impl Stage {
     fn refuse(&self, guilty: Vec<Guilty>, said: &mut Vec<Said>) {
         for row in guilty {
             let rows = row.refused();
-            said.push(Said { from: row.shard, to: row.shard, relation: "refused".into(), rows });
+            // In a funnel, `shard` says who said the row; the one who reads it is shard 0.
+            let from = if self.shape.funnel { 0 } else { row.shard };
+            said.push(Said { from, to: from, relation: "refused".into(), rows });
         }
     }
 }

@@ -191,19 +191,20 @@ impl Table {
     /// The best desk that is not full, by value less bid price.
     #[inline]
     pub fn best(&mut self, kind: usize, price: i64) -> u16 {
-        self.find(kind, price).map_or(NOBODY, |piece| piece.desk)
+        self.find(kind, price).map_or(NOBODY, |found| found.0)
     }
 
     /// What the best desk that is not full leaves of a case once its bid price is paid.
     pub fn surplus(&mut self, kind: usize, price: i64) -> i128 {
-        let Some(piece) = self.find(kind, price) else { return 0 };
-        let line = self.lines[self.starts[kind] as usize + usize::from(piece.line)];
+        let Some((_, line)) = self.find(kind, price) else { return 0 };
+        let line = self.lines[self.starts[kind] as usize + usize::from(line)];
         i128::from(price) * i128::from(line.slope)
             - i128::from(self.level(&line)) * (SCALE / i128::from(BIDS_PER_CENT))
     }
 
+    /// The best desk that is not full, and its line.
     #[inline]
-    fn find(&mut self, kind: usize, price: i64) -> Option<Piece> {
+    fn find(&mut self, kind: usize, price: i64) -> Option<(u16, u16)> {
         if self.built[kind] != self.version {
             self.envelop(kind);
         }
@@ -228,7 +229,7 @@ impl Table {
         }
         if price >= piece.fair {
             if price >= piece.worth {
-                return Some(*piece);
+                return Some((piece.desk, piece.line));
             }
             return self.scan(kind, price);
         }
@@ -238,24 +239,23 @@ impl Table {
     /// Looks at every line: for the rare price at which the best line is worth its bid price but
     /// not worth placing, while another may be both.
     #[cold]
-    fn scan(&self, kind: usize, price: i64) -> Option<Piece> {
+    fn scan(&self, kind: usize, price: i64) -> Option<(u16, u16)> {
         let (start, end) = (self.starts[kind] as usize, self.starts[kind + 1] as usize);
         let least = i128::from(self.value_min) * SCALE;
-        let mut best: Option<(i128, Piece)> = None;
+        let mut best: Option<(i128, (u16, u16))> = None;
         for (number, line) in self.lines[start..end].iter().enumerate() {
             let value = i128::from(price) * i128::from(line.slope) - i128::from(line.cost) * SCALE;
             let bid = i128::from(self.places[usize::from(line.desk)].bid);
             let net = value - bid * (SCALE / i128::from(BIDS_PER_CENT));
             let fits = !self.full[usize::from(line.desk)] && value > least && net >= 0;
-            let beats =
-                |(most, known): (i128, Piece)| net > most || net == most && line.desk < known.desk;
+            let beats = |(most, known): (i128, (u16, u16))| {
+                net > most || net == most && line.desk < known.0
+            };
             if fits && best.is_none_or(beats) {
-                let line_number = number as u16;
-                let piece = Piece { desk: line.desk, line: line_number, fair: price, worth: price };
-                best = Some((net, piece));
+                best = Some((net, (line.desk, number as u16)));
             }
         }
-        best.map(|(_, piece)| piece)
+        best.map(|(_, found)| found)
     }
 }
 

@@ -21,8 +21,9 @@
 //! A letter keeps the place of the fact that caused it; several may share one. `suspended` and
 //! `released` letters are the movement's but for their kind: they have its lender as it was given
 //! and no borrower. Money that was paid after its lender closed a loan waits in the same way until
-//! the loan is opened again; only what is written off still takes it. A lender's notice of an unknown loan waits for it as movements do, but in no
-//! suspense: it moves no money. A fact of any other kind passes to this very shard.
+//! the loan is opened again; only what is written off still takes it. A lender's notice of an
+//! unknown loan waits for it as movements do, but in no suspense: it moves no money. A fact of any
+//! other kind passes to this very shard.
 
 mod letters;
 mod loans;

@@ -68,8 +68,8 @@ pub async fn trim(settings: &Settings, dry_run: bool) -> Result<Vec<(Cut, u64)>,
     trimming::trim(settings, dry_run).await
 }
 
-pub async fn serve(_args: ServeArgs, settings: &Settings) -> Result<(), Failure> {
-    broker::serve(settings).await
+pub async fn serve(args: ServeArgs, settings: &Settings) -> Result<(), Failure> {
+    broker::serve(&args, settings).await
 }
 
 pub fn batch(args: BatchArgs, settings: &Settings) -> Result<(), Failure> {

@@ -134,7 +134,10 @@ fn answer(findings: &[&Finding], totals: &[Sum; 4], bad: &[Unread]) -> Value {
             })
         })
         .collect();
-    let both = |[amount, commission]: [i128; 2]| json!({"amount": money(amount), "commission": money(commission)});
+    let both = |[amount, commission]: [i128; 2]| {
+        let (amount, commission) = (money(amount), money(commission));
+        json!({"amount": amount, "commission": commission})
+    };
     let sums: serde_json::Map<String, Value> = Class::EVERY
         .iter()
         .zip(totals)

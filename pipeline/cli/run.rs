@@ -21,6 +21,12 @@ pub struct RunArgs {
     /// How many workers there are
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub of: u32,
+    /// Take over the memory of another program, handed over when that was stopped
+    #[arg(long)]
+    pub migrate: bool,
+    /// Stop when standard input ends: whoever started this is gone
+    #[arg(long, hide = true)]
+    pub minded: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

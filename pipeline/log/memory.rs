@@ -34,10 +34,12 @@ struct Stream {
     grown: Notify,
 }
 
-/// Message *i* has sequence *i* + 1. `cuts` counts how often history was taken away.
+/// Message *i* has sequence *i* + 1 + `gone`. `cuts` counts how often history was taken away.
 #[derive(Default)]
 struct Kept {
     messages: Vec<Message>,
+    /// How many messages were forgotten.
+    gone: u64,
     newest: BTreeMap<String, u64>,
     bytes: u64,
     cuts: u64,
@@ -71,7 +73,8 @@ impl MemoryLog {
     pub fn cut(&self, stream: &str, last: u64) -> Result<(), LogError> {
         let stream = self.stream(stream)?;
         let mut kept = held(&stream.kept);
-        kept.messages.truncate(usize::try_from(last).unwrap_or(usize::MAX));
+        let left = last.saturating_sub(kept.gone);
+        kept.messages.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         kept.newest = BTreeMap::new();
         kept.bytes = 0;
         kept.cuts += 1;
@@ -80,6 +83,16 @@ impl MemoryLog {
             newest.insert(message.subject.clone(), message.seq);
             *bytes += message.payload.len() as u64;
         }
+        Ok(())
+    }
+
+    /// Forgets the messages that there are, which everybody has read; fences hold as before.
+    pub fn forget(&self, stream: &str) -> Result<(), LogError> {
+        let stream = self.stream(stream)?;
+        let mut kept = held(&stream.kept);
+        kept.gone = kept.last();
+        kept.messages.clear();
+        kept.bytes = 0;
         Ok(())
     }
 
@@ -112,13 +125,12 @@ impl Log for MemoryLog {
     async fn state(&self, stream: &str) -> Result<StreamState, LogError> {
         let stream = self.stream(stream)?;
         let kept = held(&stream.kept);
-        let last = kept.messages.len() as u64;
         Ok(StreamState {
             created: stream.created,
-            first: 1,
-            last,
+            first: kept.gone + 1,
+            last: kept.last(),
             bytes: kept.bytes,
-            messages: last,
+            messages: kept.messages.len() as u64,
         })
     }
 
@@ -174,7 +186,12 @@ impl Log for MemoryLog {
 
 impl Kept {
     fn at(&self, seq: u64) -> Option<&Message> {
-        self.messages.get(usize::try_from(seq).ok()?.checked_sub(1)?)
+        let place = seq.checked_sub(self.gone)?.checked_sub(1)?;
+        self.messages.get(usize::try_from(place).ok()?)
+    }
+
+    fn last(&self) -> u64 {
+        self.gone + self.messages.len() as u64
     }
 
     /// Every fence is compared with what was there before the batch; then all is stored.
@@ -187,7 +204,7 @@ impl Kept {
         }
         self.messages.reserve(batch.len());
         for Outgoing { subject, headers, payload, .. } in batch {
-            let seq = self.messages.len() as u64 + 1;
+            let seq = self.last() + 1;
             // A subject is new once and seen again a thousand times.
             match self.newest.get_mut(subject.as_str()) {
                 Some(newest) => *newest = seq,
@@ -201,7 +218,7 @@ impl Kept {
             let (subject, payload) = (subject.clone(), payload.clone());
             self.messages.push(Message { seq, subject, headers, payload, at });
         }
-        Ok(self.messages.len() as u64)
+        Ok(self.last())
     }
 }
 
@@ -254,7 +271,12 @@ impl MemoryReader {
             self.cuts = kept.cuts;
         }
         let (mut found, mut bytes) = (Vec::new(), 0);
-        let start = usize::try_from(self.after).unwrap_or(usize::MAX);
+        let Some(start) = self.after.checked_sub(kept.gone) else {
+            let (name, after, gone) = (&self.stream.name, self.after, kept.gone);
+            let what = format!("stream {name:?} begins behind {gone}, read was {after}");
+            return Err(LogError::Lost(what));
+        };
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
         for message in kept.messages.get(start..).unwrap_or_default() {
             if wanted(&self.filters, &message.subject) {
                 bytes += message.payload.len();
@@ -275,7 +297,7 @@ impl MemoryReader {
 
 /// After a cut, what was read last must still be there.
 fn unchanged(name: &str, after: u64, seen: Option<&Message>, kept: &Kept) -> Result<(), LogError> {
-    let last = kept.messages.len() as u64;
+    let last = kept.last();
     if last < after {
         return Err(LogError::Lost(format!("stream {name:?} ends at {last}, read was {after}")));
     }

@@ -25,13 +25,16 @@ use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::{DfSessionService, Parser};
 use futures::{Sink, StreamExt};
+use prometheus::HistogramTimer;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::Options;
 use super::bounds::{Ended, STATEMENT, Statement};
 use super::door::{Connections, Door, Inside, Sentry};
 use super::guard::{Guard, told};
 use super::scram::Users;
+use crate::metrics::Metrics;
 
 /// Where the hook of `SET statement_timeout` keeps it, in milliseconds.
 const OWN_TIMEOUT: &str = "statement_timeout_ms";
@@ -41,10 +44,11 @@ pub struct Desk {
     context: Arc<SessionContext>,
     service: DfSessionService,
     timeout: Duration,
+    metrics: Metrics,
 }
 
 impl Desk {
-    pub fn new(context: Arc<SessionContext>, timeout: Duration) -> Self {
+    pub fn new(context: Arc<SessionContext>, options: &Options) -> Self {
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
             Arc::new(Guard),
             Arc::new(CursorStatementHook),
@@ -52,7 +56,8 @@ impl Desk {
             Arc::new(TransactionStatementHook),
         ];
         let service = DfSessionService::new_with_hooks(context.clone(), hooks);
-        Desk { context, service, timeout }
+        let (timeout, metrics) = (options.statement_timeout, options.metrics.clone());
+        Desk { context, service, timeout, metrics }
     }
 
     /// A statement begins now. A client may shorten its time, not lengthen it.
@@ -74,10 +79,11 @@ impl SimpleQueryHandler for Desk {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
+        let timer = Arc::new(self.metrics.asked());
         let statement = self.begin(client);
         let answer = SimpleQueryHandler::do_query(&self.service, client, query);
         let answers = STATEMENT.scope(statement, answer).await.map_err(plainly)?;
-        Ok(answers.into_iter().map(finish).collect())
+        Ok(answers.into_iter().map(|answer| finish(answer, &timer)).collect())
     }
 }
 
@@ -102,9 +108,11 @@ impl ExtendedQueryHandler for Desk {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
+        let timer = Arc::new(self.metrics.asked());
         let statement = self.begin(client);
         let answer = ExtendedQueryHandler::do_query(&self.service, client, portal, max_rows);
-        STATEMENT.scope(statement, answer).await.map(finish).map_err(plainly)
+        let answer = STATEMENT.scope(statement, answer).await.map_err(plainly)?;
+        Ok(finish(answer, &timer))
     }
 
     /// A declared cursor has no plan of its own any more, but clients ask for its columns, and
@@ -132,11 +140,15 @@ impl ExtendedQueryHandler for Desk {
     }
 }
 
-/// Rows come while the answer is sent, and so do their errors.
-fn finish(response: Response) -> Response {
+/// Rows come while the answer is sent, and so do their errors; the timer ends with the last.
+fn finish(response: Response, timer: &Arc<HistogramTimer>) -> Response {
     match response {
         Response::Query(mut answer) => {
-            answer.data_rows = Box::pin(answer.data_rows.map(|row| row.map_err(plainly)));
+            let timer = timer.clone();
+            answer.data_rows = Box::pin(answer.data_rows.map(move |row| {
+                let _timed = &timer;
+                row.map_err(plainly)
+            }));
             Response::Query(answer)
         }
         other => other,

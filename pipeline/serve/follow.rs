@@ -4,14 +4,13 @@
 //! A commit's rows come with the cursors of the shards that said them. Rows are shown when their
 //! cursor has been read, so that a price, the placement it justified and the money it brought are
 //! seen together or not at all.
+//!
+//! A message of ours that does not read ends the room: what it held would be missing in silence.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use datafusion::arrow::buffer::Buffer;
-use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::ipc::reader::StreamDecoder;
 use datafusion::arrow::record_batch::RecordBatch;
 use futures::future::try_join_all;
 use serde::Deserialize;
@@ -20,9 +19,10 @@ use tracing::warn;
 use super::relations::is_kept;
 use super::room::{News, Room, Standing};
 use crate::log::{Log, LogError, Message, ReadLimit};
+use crate::rows;
 
 /// The streams that are followed, and what of them.
-const STREAMS: [(&str, &[&str]); 4] = [
+pub(super) const STREAMS: [(&str, &[&str]); 4] = [
     ("book", &["book.>"]),
     ("statements", &["statements.>"]),
     ("reports", &["reports.*.refused", "reports.cursor.>"]),
@@ -79,17 +79,20 @@ async fn follow_once(
 ) -> Result<(), LogError> {
     let mut last = check(log, room, stream, held, created).await?;
     let mut reader = log.read(stream, filters, held.seen).await?;
-    let mut checked = Instant::now();
+    let (goal, mut checked) = (last, Instant::now());
     loop {
         let messages = reader.next(LIMIT, WAIT).await?;
         let idle = messages.is_empty();
         for message in messages {
-            held.take(stream, message);
+            held.take(message)?;
         }
         // Nothing came: whatever lies before the stream's end is not for us.
         let news = if idle { Some(held.all(last)) } else { held.committed() };
         if let Some(news) = news {
             room.take(stream, news);
+        }
+        if idle || held.seen >= goal {
+            room.caught_up(stream);
         }
         if checked.elapsed() >= STATE_EVERY {
             last = check(log, room, stream, held, created).await?;
@@ -132,17 +135,17 @@ struct Held {
 }
 
 impl Held {
-    fn take(&mut self, stream: &str, message: Message) {
-        self.seen = message.seq;
+    /// What does not read is not passed over: an answer about money without it would be wrong.
+    fn take(&mut self, message: Message) -> Result<(), LogError> {
         let parts: Vec<&str> = message.subject.split('.').collect();
         match parts.as_slice() {
-            [_, "cursor", stage, shard] => {
+            [stream, "cursor", stage, shard] => {
                 let place = serde_json::from_slice::<Place>(&message.payload);
                 let (Ok(shard), Ok(place)) = (shard.parse(), place) else {
-                    return warn!(stream, seq = message.seq, "a cursor that does not read as one");
+                    return Err(rows::unreadable(&message, "it is no cursor"));
                 };
                 let standing = Standing {
-                    stream: stream.to_owned(),
+                    stream: (*stream).to_owned(),
                     as_of: message.seq,
                     read: place.seq,
                     owner: place.owner,
@@ -151,18 +154,17 @@ impl Held {
                 self.shards.insert(((*stage).to_owned(), shard), standing);
                 self.cut = Some((self.rows.len(), message.seq));
             }
-            [_, _, relation] if is_kept(relation) => match decode(&message.payload) {
-                Ok(batches) => {
-                    let named = batches.into_iter().map(|rows| ((*relation).to_owned(), rows));
-                    self.rows.extend(named);
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    warn!(stream, seq = message.seq, error, "rows that do not read as such");
-                }
-            },
+            [_, _, relation] if is_kept(relation) => {
+                // In memory of their own: the network's buffers are not held.
+                let payload = Bytes::copy_from_slice(&message.payload);
+                let batches = rows::of(&Message { payload, ..message.clone() })?;
+                let named = batches.into_iter().map(|rows| ((*relation).to_owned(), rows));
+                self.rows.extend(named);
+            }
             _ => {}
         }
+        self.seen = message.seq;
+        Ok(())
     }
 
     /// Everything up to the newest cursor.
@@ -185,16 +187,4 @@ impl Held {
             read,
         }
     }
-}
-
-/// The rows of a message, in memory of their own: the network's buffers are not held.
-fn decode(payload: &Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
-    let mut bytes = Buffer::from_slice_ref(payload);
-    let mut decoder = StreamDecoder::new();
-    let mut batches = Vec::new();
-    while !bytes.is_empty() {
-        batches.extend(decoder.decode(&mut bytes)?);
-    }
-    decoder.finish()?;
-    Ok(batches)
 }

@@ -14,6 +14,7 @@ mod door;
 mod follow;
 mod guard;
 mod keep;
+mod plain;
 pub mod relations;
 mod room;
 mod scram;
@@ -51,7 +52,9 @@ pub use keep::{keep, restore, save};
 pub use room::{Moment, News, Room, Standing};
 pub use scram::{ITERATIONS, Users, UsersError, add_user, fresh_password, scram_verifier};
 
+use crate::health::Readiness;
 use crate::log::{Log, LogError};
+use crate::metrics::Metrics;
 use crate::snapshot::Snapshots;
 use answers::Views;
 
@@ -71,6 +74,10 @@ pub struct Options {
     /// The most bytes that all statements together may hold.
     pub memory_bytes_max: usize,
     pub connections_max: usize,
+    /// What queries are counted in.
+    pub metrics: Metrics,
+    /// Is done when every stream has been read to its end once.
+    pub readiness: Readiness,
     /// Where what was read is kept, so that a restart reads on; `None`: it reads all anew.
     pub snapshots: Option<Snapshots>,
     pub keep_every: Duration,
@@ -87,6 +94,8 @@ impl Default for Options {
             rows_max: 5_000_000,
             memory_bytes_max: 2 << 30,
             connections_max: 64,
+            metrics: Metrics::default(),
+            readiness: Readiness::default(),
             snapshots: None,
             keep_every: Duration::from_secs(600),
             views: views(&shipped()).unwrap_or_default(),
@@ -123,7 +132,9 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let listener = bind(&options)?;
     let (snapshots, every) = (options.snapshots.clone(), options.keep_every);
-    let room = Arc::new(restore(log.as_ref(), snapshots.as_ref()).await);
+    let mut room = restore(log.as_ref(), snapshots.as_ref()).await;
+    room.awaits(options.readiness.clone(), follow::STREAMS.iter().map(|(stream, _)| *stream));
+    let room = Arc::new(room);
     let keeping = async {
         match &snapshots {
             Some(snapshots) => keep(&room, snapshots, every).await,
@@ -174,7 +185,7 @@ pub async fn listen(
     let taken = |error| ServeError::Taken(options.listen, error);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(taken)?;
     let handlers = Arc::new(desk::Handlers {
-        desk: Arc::new(desk::Desk::new(Arc::new(context), options.statement_timeout)),
+        desk: Arc::new(desk::Desk::new(Arc::new(context), &options)),
         users,
         connections: Arc::default(),
         pids: Arc::new(RandomPidSecretKeyGenerator::default()),

@@ -21,6 +21,8 @@ use recoup_operators::dispatch::facts as dispatch;
 use recoup_operators::facts;
 use recoup_operators::memory::table::{Snapshot, Table};
 
+use super::plain::written;
+
 /// A relation that the program promises.
 struct Promised {
     name: &'static str,
@@ -86,9 +88,10 @@ const PROMISED: [Promised; 9] = [
             "second_desk_id",
             "second_value",
             "full_desks",
+            "exited_at",
             "reason",
         ],
-        source: facts::placements,
+        source: placements,
     },
     Promised {
         name: "rounds",
@@ -301,7 +304,7 @@ impl Relations {
     pub fn write(&self, dir: &Path, format: Format) -> Result<(), WriteError> {
         let failed = |path: &Path, cause: String| WriteError { path: path.to_owned(), cause };
         fs::create_dir_all(dir).map_err(|error| failed(dir, error.to_string()))?;
-        for (name, table) in &self.tables {
+        let one = |name: &str, table: &Table| {
             let path = dir.join(format!("{name}.{}", format.extension()));
             let part = path.with_extension("part");
             let written = match format {
@@ -310,9 +313,19 @@ impl Relations {
             };
             written.map_err(|cause| failed(&path, cause))?;
             // Whoever finds the file under its name finds all of it.
-            fs::rename(&part, &path).map_err(|error| failed(&path, error.to_string()))?;
-        }
-        Ok(())
+            fs::rename(&part, &path).map_err(|error| failed(&path, error.to_string()))
+        };
+        // Side by side: writing is formatting, and that is work.
+        std::thread::scope(|scope| {
+            let tables = self.tables.iter();
+            let writing: Vec<_> =
+                tables.map(|(name, table)| scope.spawn(|| one(name, table))).collect();
+            for thread in writing {
+                let died = |_| failed(dir, "a writing thread died".into());
+                thread.join().map_err(died)??;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -322,7 +335,7 @@ fn write_csv(path: &Path, table: &Table) -> Result<(), String> {
     // A relation without rows still has its header.
     let none = RecordBatch::new_empty(table.schema().clone());
     for rows in std::iter::once(none).chain(table.snapshot().batches()) {
-        writer.write(&rows).map_err(|error| error.to_string())?;
+        writer.write(&written(&rows)).map_err(|error| error.to_string())?;
     }
     let buffered = writer.into_inner().into_inner();
     buffered.map(drop).map_err(|error| error.to_string())
@@ -346,6 +359,13 @@ fn pick<'a>(source: &SchemaRef, columns: impl Iterator<Item = &'a &'static str>)
         Err(error) => panic!("a promised column is said by its stage: {error}"),
     };
     Arc::new(Schema::new(columns.map(field).collect::<Vec<Field>>()))
+}
+
+/// What dispatch says of a placement, and when its loan left collection.
+fn placements() -> SchemaRef {
+    let mut fields: Vec<_> = facts::placements().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new("exited_at", facts::instant(), true)));
+    Arc::new(Schema::new(fields))
 }
 
 fn without_place(schema: &Schema) -> SchemaRef {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keep::Kept;
 use super::relations::Relations;
+use crate::health::Readiness;
 
 /// One shard of a stage, as its newest cursor that was read says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,7 @@ struct Inner {
 #[derive(Default)]
 pub struct Room {
     inner: RwLock<Inner>,
+    readiness: Readiness,
 }
 
 /// What a read brought: rows by relation in log order, the cursors behind them, the last sequence.
@@ -65,6 +67,19 @@ impl Room {
         Room::default()
     }
 
+    /// Is ready when each of these streams has been read to its end once.
+    pub fn awaits(&mut self, readiness: Readiness, streams: impl Iterator<Item = &'static str>) {
+        for stream in streams {
+            readiness.wait_for(&awaited(stream));
+        }
+        self.readiness = readiness;
+    }
+
+    /// Notes that a stream has been read to where it ended when reading began.
+    pub fn caught_up(&self, stream: &str) {
+        self.readiness.done(&awaited(stream));
+    }
+
     /// A room that was kept.
     pub(super) fn of(
         streams: BTreeMap<String, Progress>,
@@ -73,7 +88,7 @@ impl Room {
     ) -> Self {
         let shards = shards.into_iter().map(|(stage, shard, standing)| ((stage, shard), standing));
         let inner = Inner { relations, shards: shards.collect(), streams };
-        Room { inner: RwLock::new(inner) }
+        Room { inner: RwLock::new(inner), readiness: Readiness::default() }
     }
 
     /// Everything as it is now, to be kept.
@@ -148,6 +163,10 @@ impl Room {
     pub fn size(&self) -> usize {
         self.inner.read().unwrap_or_else(PoisonError::into_inner).relations.size()
     }
+}
+
+fn awaited(stream: &str) -> String {
+    format!("stream {stream}")
 }
 
 /// Every relation at one place in the log.

@@ -30,12 +30,12 @@ pub fn ranges(settings: &Settings) -> Vec<(&'static str, String)> {
     let both = settings.broker.user.is_empty() == settings.broker.password_file.is_empty();
     must("broker.user", both, "and broker.password_file come together or not at all".into());
     must("broker.url", !settings.broker.url.is_empty(), "is empty".into());
-    let rows = settings.step.rows_max;
-    let rows_max = limits::STEP_ROWS_MAX;
+    let messages = settings.step.messages_max;
+    let messages_max = limits::STEP_MESSAGES_MAX;
     must(
-        "step.rows_max",
-        (1..=rows_max).contains(&rows),
-        format!("is {rows}, expected 1 to {rows_max}"),
+        "step.messages_max",
+        (1..=messages_max).contains(&messages),
+        format!("is {messages}, expected 1 to {messages_max}"),
     );
     let bytes = settings.step.bytes_max;
     let (bytes_min, bytes_max) = (limits::STEP_BYTES_MIN, limits::STEP_BYTES_MAX);
@@ -44,8 +44,6 @@ pub fn ranges(settings: &Settings) -> Vec<(&'static str, String)> {
         (bytes_min..=bytes_max).contains(&bytes),
         format!("is {bytes}, expected {bytes_min} to {bytes_max}"),
     );
-    let wait = settings.step.wait_ms;
-    must("step.wait_ms", wait <= 10_000, format!("is {wait}, expected at most 10000"));
     let days = settings.settle.close_after_days;
     must(
         "settle.close_after_days",

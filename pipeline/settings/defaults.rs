@@ -49,7 +49,7 @@ impl Default for Settle {
 
 impl Default for Step {
     fn default() -> Self {
-        Step { rows_max: 65_536, bytes_max: 16 << 20, wait_ms: 5 }
+        Step { messages_max: 4_096, bytes_max: 16 << 20 }
     }
 }
 

@@ -19,6 +19,7 @@ fn every_exit_closes_the_case_and_keeps_whose_it_was() {
         assert_eq!(story.show("placements", SHOWN), "N1,A1,placed,1\n");
         story.tell(&[notice("N1", kind, "2026-02-01T08:00:00Z")]);
         assert_eq!(story.show("placements", SHOWN), format!("N1,A1,{kind},1\n"));
+        assert_eq!(story.show("placements", "loan_id,exited_at"), "N1,2026-02-01T08:00:00Z\n");
         // A newer report does not bring it back. Money waits, but for what is written off: there it
         // counts for who had the loan last.
         story.tell(&[
@@ -33,6 +34,7 @@ fn every_exit_closes_the_case_and_keeps_whose_it_was() {
         assert_eq!(suspense(&story), if recovered { 0 } else { -10_000 });
         story.tell(&[notice("N1", "reopened", "2026-02-04T08:00:00Z")]);
         assert_eq!(story.show("placements", SHOWN), "N1,A1,placed,2\n");
+        assert_eq!(story.show("placements", "loan_id,exited_at"), "N1,\n");
         assert_eq!(suspense(&story), 0);
         assert_eq!(collected(&story), "A1,100.00\n");
         assert_eq!(story.show("loans", "balance"), "800.00\n");
@@ -81,8 +83,8 @@ fn a_notice_that_cannot_be_used_is_refused_with_its_reason() {
         notice("N1", "sold", "soon"),
         r#"{"event_time":"2026-02-01","loan_id":"N1","kind":"sold"}"#.into(),
         r#"{"event_id":"x","event_time":"2026-02-01","loan_id":"N1","kind":"given"}"#.into(),
-        r#"{"event_id":"x","event_time":"2026-02-01","loan_id":"N1","lender_id":"L9","kind":"sold"}"#
-            .into(),
+        r#"{"event_id":"x","event_time":"2026-02-01","loan_id":"N1","lender_id":"L9","#.to_owned()
+            + r#""kind":"sold"}"#,
     ]);
     assert_eq!(
         story.sorted("refused", "reason"),

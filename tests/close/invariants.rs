@@ -14,7 +14,7 @@ use super::{AGENCIES, payment, report};
 /// What the page of metrics says of an invariant.
 fn counted(broken: Broken, invariant: &str) -> String {
     let metrics = Metrics::default();
-    metrics.turned("book", &Turn { broken, ..Turn::default() }, 0);
+    metrics.turned("book", &Turn { broken, ..Turn::default() });
     let page = metrics.render();
     let named = format!("recoup_broken_invariants_total{{invariant=\"{invariant}\"}} ");
     let line = page.lines().find_map(|line| line.strip_prefix(&named));

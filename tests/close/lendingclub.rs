@@ -106,7 +106,7 @@ fn real_loans_come_to_the_sums_of_their_file() {
         lines.extend(facts(&rows, row, &mut received));
     }
     let mut story = Story::new(&[("agencies", AGENCIES)]);
-    for part in lines.chunks(20_000) {
+    for part in lines.chunks(5_000) {
         story.tell(part);
     }
     story.answer();

@@ -1,4 +1,16 @@
 //! The loop: the same log gives the same rows, however it is cut, stopped and woken.
+//!
+//! Here a group of shards alone; [`corrupt`] spoils what it reads, [`parts`] interrupts a step,
+//! [`crews`] has workers come and go, [`programs`] changes the program under them, [`counts`] looks
+//! at what they tell of themselves. [`world`] is the deployment that these share.
+
+mod corrupt;
+mod counts;
+mod crews;
+mod fated;
+mod parts;
+mod programs;
+mod world;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +25,7 @@ use recoup::rows::Packing;
 use recoup::snapshot;
 use recoup_operators::Rules;
 use recoup_sql::stages::{self, Shape};
-use recoup_sql::{compile, shipped};
+use recoup_sql::{Source, compile, shipped};
 
 const SHARDS: u32 = 3;
 
@@ -51,10 +63,14 @@ fn worked() -> Batch {
 
 /// A stage with empty memories that commits nothing.
 fn idle(shape: &'static Shape) -> Group {
+    with(shape, Decoder::default())
+}
+
+fn with(shape: &'static Shape, decoder: Decoder) -> Group {
     let rules = Rules { shards: SHARDS, ..Rules::default() };
     let stage = compile(shape, &shipped(), &rules).expect("it compiles");
     let owner = Owner { name: "test".into(), nonce: 1 };
-    let mut group = Group::new(stage, Decoder::default(), owner, Packing::Plain);
+    let mut group = Group::new(stage, decoder, owner, Packing::Plain);
     let shards = if shape.funnel { 1 } else { SHARDS };
     for number in 0..shards {
         group.memories.open(&group.stage, number);
@@ -104,6 +120,47 @@ fn a_stream_may_be_cut_into_steps_anywhere() {
             single.step(std::slice::from_ref(message)).expect("it steps");
         }
         assert_eq!(said(&whole), said(&single), "{} cut message by message", shape.name);
+    }
+}
+
+/// Single records of several lenders and dialects, decoded together or one by one.
+#[test]
+fn messages_of_one_record_are_the_same_rows_however_many_are_read_at_once() {
+    let shape = stages::shape("normalize").expect("there is normalize");
+    let dialect = Source {
+        name: "L9.sql".into(),
+        text: "SELECT acct AS loan_id, ev AS event_id, '9.00' AS principal FROM raw".into(),
+    };
+    let records = [
+        ("intake.-.file.0", r#"{"payment_id":"p1","loan_id":"LN1","amount":"1.00","x":1}"#),
+        ("intake.-.file.1", "no JSON"),
+        ("intake.L9.file.0", r#"{"acct":"A7","ev":"e7","color":"red"}"#),
+        ("intake.L9.file.0", r#"{"acct":"A8","ev":"e8"}"#),
+        ("intake.L1.file.2", r#"{"payment_id":"p2","loan_id":"LN2","amount":"x"}"#),
+        ("intake.-.file.0", r#"[{"payment_id":"p3","loan_id":"LN3"},{"y":2}]"#),
+    ];
+    let all: Vec<Message> = (1..)
+        .zip(records.iter().cycle().take(40))
+        .map(|(seq, (subject, text))| Message {
+            seq,
+            subject: subject.to_string(),
+            headers: vec![],
+            payload: bytes::Bytes::from_static(text.as_bytes()),
+            at: 0,
+        })
+        .collect();
+    let step = |sizes: usize| {
+        let mut group = with(shape, Decoder::compile(&[dialect.clone()]).expect("it compiles"));
+        let mut unknown = 0;
+        for part in all.chunks(sizes) {
+            unknown += group.step(part).expect("it steps").unknown_fields;
+        }
+        (said(&group), unknown)
+    };
+    let (alone, unknown) = step(1);
+    assert!(unknown > 10, "fields that nobody asked for: {unknown}");
+    for sizes in [2, 3, 7, 40] {
+        assert_eq!(step(sizes), (alone.clone(), unknown), "{sizes} at once");
     }
 }
 

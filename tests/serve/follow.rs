@@ -129,7 +129,6 @@ async fn rows_are_shown_with_their_cursor_and_shards_say_as_of() {
         let first = vec![
             said(1, "book.0.prices", &price("A", "1.00")),
             message(2, "book.0.demand", Bytes::from_static(b"not for us")),
-            message(3, "book.0.prices", Bytes::from_static(b"not Arrow")),
             cursor(4, 0, 11),
             said(5, "book.1.prices", &price("B", "2.00")),
         ];
@@ -170,5 +169,26 @@ async fn a_stream_that_was_cut_or_made_anew_is_lost() {
         let ended = tokio::time::timeout(Duration::from_secs(5), following).await;
         let error = ended.unwrap().unwrap().unwrap_err();
         assert!(matches!(error, LogError::Lost(_)), "{error}");
+    }
+}
+
+/// An answer about money that leaves out a message is wrong; no answer is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_does_not_read_ends_the_room_and_is_named() {
+    let spoilt = said(7, "book.0.prices", &price("A", "1.00"));
+    let cut = spoilt.payload.slice(..spoilt.payload.len() - 20);
+    let no_cursor = message(7, "book.cursor.book.0", Bytes::from_static(b"{}"));
+    for spoilt in [
+        message(7, "book.0.prices", Bytes::from_static(b"not Arrow")),
+        message(7, "book.0.prices", cut),
+        no_cursor,
+    ] {
+        let log = Scripted::default();
+        log.0.lock().unwrap().last = 9;
+        log.0.lock().unwrap().reads.push_back(Ok(vec![spoilt, cursor(9, 0, 11)]));
+        let room = Room::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), follow(&log, &room));
+        let error = ended.await.unwrap().unwrap_err().to_string();
+        assert!(error.contains("message 7 of stream \"book\""), "{error}");
     }
 }

@@ -41,9 +41,9 @@ fn the_latest_placement_counts_and_reads_as_promised() {
     assert_eq!(
         text,
         "loan_id,lender_id,agency_id,desk_id,price,value,placed_at,status,placement,\
-         commission_rate,bid_price,second_desk_id,second_value,full_desks,reason\n\
-         B,L1,X,,-0.05,,2026-03-01T12:00:04Z,,,,,,,,\n\
-         A,L1,Y,,1234.50,,2026-03-01T12:00:04.500Z,,,,,,,,\n"
+         commission_rate,bid_price,second_desk_id,second_value,full_desks,exited_at,reason\n\
+         B,L1,X,,-0.05,,2026-03-01T12:00:04Z,,,,,,,,,\n\
+         A,L1,Y,,1234.50,,2026-03-01T12:00:04.500Z,,,,,,,,,\n"
     );
 }
 

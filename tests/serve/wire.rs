@@ -4,6 +4,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::NoTls;
 
+use recoup::metrics::Metrics;
+
 use super::{open, refusal, room, texts};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,5 +196,22 @@ async fn a_session_may_set_what_drivers_set() {
     ] {
         let answer = client.simple_query(statement).await;
         assert!(answer.is_ok(), "{statement}: {:?}", refusal(&answer.err().unwrap()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_are_timed_until_their_last_row() {
+    let metrics = Metrics::default();
+    let open = open(room(), |options| options.metrics = metrics.clone()).await;
+    let client = open.client().await;
+    texts(&client, "SELECT loan_id FROM loans").await;
+    client.query("SELECT loan_id FROM loans", &[]).await.unwrap();
+    let counted = || {
+        let page = metrics.render();
+        let line = "recoup_query_seconds_count{stage=\"serve\"} ";
+        page.lines().find_map(|one| one.strip_prefix(line)?.parse::<u64>().ok())
+    };
+    while counted().is_none_or(|count| count < 2) {
+        tokio::task::yield_now().await;
     }
 }

@@ -81,7 +81,7 @@ fn again(
         }
         for message in messages {
             if message.seq == args.seq {
-                let (saw, said) = group.preview(&message);
+                let (saw, said) = group.preview(&message)?;
                 return told(args, &message.subject, group.memories.size(), &saw, said);
             }
             if message.seq > args.seq {

@@ -8,8 +8,9 @@ use recoup_sql::stages::STAGES;
 use tracing::warn;
 
 use super::program::failure;
-use super::roles::stopped;
+use super::roles;
 use crate::cli::Failure;
+use crate::cli::serve::ServeArgs;
 use crate::doctor::STREAMS;
 use crate::log::Log;
 use crate::log::broker::{Access, Login};
@@ -56,7 +57,7 @@ pub async fn init(log: &dyn Log, settings: &Settings) -> Result<(), Failure> {
 }
 
 /// The reading room, until it is told to stop or its log is lost.
-pub async fn serve(settings: &Settings) -> Result<(), Failure> {
+pub async fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), Failure> {
     let listen = settings.serve.listen.parse().map_err(|_| {
         Failure::Settings(format!("serve.listen {} is no address", settings.serve.listen))
     })?;
@@ -72,5 +73,13 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
         ..serve::Options::default()
     };
     let log: Arc<dyn Log> = Arc::new(connect(settings).await?);
-    serve::serve(log, options, stopped()).await.map_err(Failure::failed)
+    roles::answer(settings, &options.metrics, &options.readiness).await?;
+    let minded = args.minded;
+    let stop = async {
+        tokio::select! {
+            () = roles::stopped() => {}
+            () = roles::orphaned(), if minded => {}
+        }
+    };
+    serve::serve(log, options, stop).await.map_err(Failure::failed)
 }

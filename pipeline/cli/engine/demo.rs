@@ -1,4 +1,7 @@
 //! `demo`: thirty thousand real accounts, six months, one command.
+//!
+//! Interrupted at any moment and started again it goes on: `load` knows what it has published, the
+//! shards where they stand.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +15,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use recoup_sql::reshape::reshape;
 use recoup_sql::stages::STAGES;
 use serde_json::json;
+use tracing::info;
 
 use super::family::{Family, Home, asking};
+use super::roles::stopped;
 use crate::cli::demo::DemoArgs;
 use crate::cli::{Failure, show};
 use crate::cursor;
@@ -26,6 +31,9 @@ use crate::settings::Settings;
 use crate::wake;
 
 const LENDER: &str = "TWBANK";
+/// How often in a row a child may fall before the demo gives up.
+const FALLS_MAX: u32 = 5;
+const LOOK: Duration = Duration::from_millis(50);
 const ACCOUNTS: &[u8] = include_bytes!("../../../deploy/demo/uci_credit_default.csv.gz");
 const REPORTS: &str = include_str!("../../../deploy/demo/reshape.report.sql");
 const PAYMENTS: &str = include_str!("../../../deploy/demo/reshape.payment.sql");
@@ -64,10 +72,13 @@ pub async fn demo(args: DemoArgs, settings: &Settings) -> Result<(), Failure> {
         })?;
         post(&log, &reference).await?;
     }
-    let verbs: &[&'static [&'static str]] =
-        if args.once { &[&["run"]] } else { &[&["run"], &["serve"]] };
-    let mut family = Family::start(&home, verbs)?;
-    let streamed = stream(&log, &home, &mut family, &files, args.json).await;
+    let verbs: &[&'static str] = if args.once { &["run"] } else { &["run", "serve"] };
+    let mut family = Family::start(&home, verbs, Some(FALLS_MAX))?;
+    let streamed = tokio::select! {
+        streamed = stream(&log, &home, &files, args.json) => streamed,
+        failure = family.mind(&home) => Err(failure),
+        () = stopped() => Err(Failure::Failed("stopped; `recoup demo` goes on from here".into())),
+    };
     if let Err(failure) = streamed {
         family.stop().await;
         server.stop().await;
@@ -144,7 +155,6 @@ fn write(
 async fn stream(
     log: &dyn Log,
     home: &Home,
-    family: &mut Family,
     files: &[(&'static str, PathBuf)],
     quiet: bool,
 ) -> Result<(), Failure> {
@@ -165,8 +175,9 @@ async fn stream(
         };
         load(log, plan, &mut |_| {}).await.map_err(Failure::failed)?;
         while waits(log, home.settings.shards.count).await? {
-            family.mind(home)?;
+            tokio::time::sleep(LOOK).await;
         }
+        info!(file = %path.display(), "settled");
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -202,7 +213,7 @@ async fn totals(log: &dyn Log) -> Result<Totals, Failure> {
             for message in reader.next(limit, Duration::from_secs(5)).await? {
                 read = message.seq;
                 let Some(relation) = crate::batch::relation(&message.subject) else { continue };
-                for rows in rows::decode(&message.payload).map_err(Failure::failed)? {
+                for rows in rows::of(&message)? {
                     relations.apply(relation, &rows);
                 }
             }

@@ -1,4 +1,7 @@
 //! `up`: every role as a process of its own, minded until somebody asks to stop.
+//!
+//! Children are in process groups of their own, so that Ctrl-C reaches this process alone: it asks
+//! them to stop, waits for their snapshots, and only then ends the broker.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -17,6 +20,8 @@ use crate::settings::{Settings, make_key_file};
 
 /// How long a process may take to end when asked.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often children are looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The place of a deployment on this machine: where everything is kept, and who may read it.
 pub struct Home {
@@ -62,74 +67,136 @@ impl Home {
         Ok(server)
     }
 
-    /// Starts a verb of this program as a child with this home's settings.
-    fn spawn(&self, verb: &[&str]) -> std::io::Result<Child> {
-        let logs = self.data.join("logs");
-        fs::create_dir_all(&logs)?;
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(logs.join(format!("{}.log", verb[0])))?;
+    /// Starts a verb of this program as a child with this home's settings. It ends when we do,
+    /// whatever ends us: its standard input is a pipe whose other end only we hold.
+    fn spawn(&self, verb: &str, place: usize) -> Result<Child, Failure> {
+        let log = self.log_of(verb);
+        let at = |error: std::io::Error| Failure::Failed(format!("{}: {error}", log.display()));
+        fs::create_dir_all(self.data.join("logs")).map_err(at)?;
+        let out = File::options().create(true).append(true).open(&log).map_err(at)?;
         let settings = &self.settings;
-        Command::new(std::env::current_exe()?)
-            .args(verb)
+        let file = self.data.join("settings.toml");
+        let text = toml::to_string(settings).map_err(Failure::failed)?;
+        write_private(&file, &text).map_err(at)?;
+        Command::new(std::env::current_exe().map_err(at)?)
+            .arg("--settings")
+            .arg(&file)
+            .args([verb, "--minded"])
+            // The environment wins over the file.
             .env("RECOUP_BROKER_URL", &settings.broker.url)
-            .env("RECOUP_SHARDS_COUNT", settings.shards.count.to_string())
             .env("RECOUP_KEYS_FILE", &settings.keys.file)
             .env("RECOUP_SNAPSHOTS_URL", &settings.snapshots.url)
             .env("RECOUP_PROGRAM_DIALECTS", &settings.program.dialects)
-            .env("RECOUP_SERVE_LISTEN", &settings.serve.listen)
             .env("RECOUP_SERVE_USERS_FILE", &settings.serve.users_file)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
+            .env("RECOUP_METRICS_LISTEN", behind(&settings.metrics.listen, place))
+            .stdin(Stdio::piped())
+            .stdout(out.try_clone().map_err(at)?)
+            .stderr(out)
+            // Ctrl-C is for us: children are asked to stop one after the other.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
+            .map_err(at)
+    }
+
+    fn log_of(&self, verb: &str) -> PathBuf {
+        self.data.join("logs").join(format!("{verb}.log"))
     }
 }
 
-/// The children of a home, started again when they end.
+/// The address so many ports behind one; where any free port is wanted, that.
+fn behind(listen: &str, place: usize) -> String {
+    let Some((host, port)) = listen.rsplit_once(':') else { return listen.into() };
+    match port.parse::<usize>() {
+        Ok(port) if port > 0 => format!("{host}:{}", port + place),
+        _ => listen.into(),
+    }
+}
+
+/// The children of a home. One that ends is started again, later each time; one that cannot run
+/// as it is configured ends them all.
 pub struct Family {
-    verbs: Vec<&'static [&'static str]>,
-    children: Vec<(Child, Instant)>,
+    children: Vec<Minded>,
+    /// How often in a row one may fall before it is given up; never, where there is none.
+    falls_max: Option<u32>,
+}
+
+struct Minded {
+    verb: &'static str,
+    child: Option<Child>,
+    /// When it was started, or is to be.
+    at: Instant,
+    falls: u32,
+}
+
+/// What lived for so long has got over its falls.
+const SOUND: Duration = Duration::from_secs(60);
+
+/// How long after so many falls in a row a child is started again.
+pub fn backoff(falls: u32) -> Duration {
+    Duration::from_millis(500 << falls.saturating_sub(1).min(6)).min(Duration::from_secs(30))
 }
 
 impl Family {
-    pub fn start(home: &Home, verbs: &[&'static [&'static str]]) -> Result<Family, Failure> {
+    pub fn start(
+        home: &Home,
+        verbs: &[&'static str],
+        falls_max: Option<u32>,
+    ) -> Result<Family, Failure> {
         let mut children = vec![];
-        for verb in verbs {
-            children.push((home.spawn(verb).map_err(Failure::failed)?, Instant::now()));
+        for (place, verb) in verbs.iter().copied().enumerate() {
+            let child = Some(home.spawn(verb, place)?);
+            children.push(Minded { verb, child, at: Instant::now(), falls: 0 });
         }
-        Ok(Family { verbs: verbs.to_vec(), children })
+        Ok(Family { children, falls_max })
     }
 
-    /// Starts again whatever has ended; what does not live for five seconds is a failure.
-    pub fn mind(&mut self, home: &Home) -> Result<(), Failure> {
-        for (verb, (child, since)) in self.verbs.iter().zip(&mut self.children) {
+    /// Looks at every child once.
+    fn look(&mut self, home: &Home) -> Result<(), Failure> {
+        for (place, one) in self.children.iter_mut().enumerate() {
+            let Some(child) = one.child.as_mut() else {
+                if Instant::now() >= one.at {
+                    one.child = Some(home.spawn(one.verb, place)?);
+                    one.at = Instant::now();
+                }
+                continue;
+            };
             let Ok(Some(status)) = child.try_wait() else { continue };
-            let log = home.data.join("logs").join(format!("{}.log", verb[0]));
-            if since.elapsed() < Duration::from_secs(5) {
-                return Err(Failure::Failed(format!(
-                    "recoup {} ended with {status}; {} says why",
-                    verb.join(" "),
-                    log.display()
-                )));
+            let (verb, log) = (one.verb, home.log_of(one.verb));
+            let told = format!("recoup {verb} ended with {status}; {} says why", log.display());
+            one.falls = if one.at.elapsed() >= SOUND { 1 } else { one.falls + 1 };
+            // Arguments, program and settings do not mend themselves.
+            let hopeless = matches!(status.code(), Some(2..=4));
+            if hopeless || self.falls_max.is_some_and(|max| one.falls > max) {
+                return Err(Failure::Failed(told));
             }
-            warn!(verb = verb[0], %status, "started again");
-            *child = home.spawn(verb).map_err(Failure::failed)?;
-            *since = Instant::now();
+            let wait = backoff(one.falls);
+            warn!(verb, falls = one.falls, wait_ms = wait.as_millis() as u64, "{told}");
+            (one.child, one.at) = (None, Instant::now() + wait);
         }
         Ok(())
     }
 
+    /// Minds the children; ends only when one of them is given up.
+    pub async fn mind(&mut self, home: &Home) -> Failure {
+        loop {
+            if let Err(failure) = self.look(home) {
+                return failure;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Asks every child to end, and waits.
     pub async fn stop(mut self) {
-        for (child, _) in &self.children {
+        let mut children: Vec<Child> =
+            self.children.drain(..).filter_map(|one| one.child).collect();
+        for child in &children {
             if let Some(id) = child.id() {
                 let _ = Command::new("kill").arg(id.to_string()).status().await;
             }
         }
-        for (child, _) in &mut self.children {
+        for child in &mut children {
             if tokio::time::timeout(PATIENCE, child.wait()).await.is_err() {
                 let _ = child.kill().await;
             }
@@ -138,15 +205,9 @@ impl Family {
 
     /// Minds the children until somebody asks to stop.
     pub async fn live(mut self, home: &Home) -> Result<(), Failure> {
-        let minding = async {
-            loop {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                self.mind(home)?;
-            }
-        };
         let ended = tokio::select! {
             () = stopped() => Ok(()),
-            ended = minding => ended,
+            failure = self.mind(home) => Err(failure),
         };
         self.stop().await;
         ended
@@ -158,10 +219,11 @@ pub async fn up(args: UpArgs, settings: &Settings) -> Result<(), Failure> {
     let server = if args.no_broker { None } else { Some(home.server().await?) };
     let log = super::broker::connect(&home.settings).await?;
     super::broker::init(&log, &home.settings).await?;
-    let family = Family::start(&home, &[&["run"], &["serve"]])?;
-    println!("{}", asking(&home));
+    let family = Family::start(&home, &["run", "serve"], None)?;
+    println!("{}\nstop      Ctrl-C", asking(&home));
     info!("up");
     let ended = family.live(&home).await;
+    info!("stopped");
     if let Some(server) = server {
         server.stop().await;
     }

@@ -1,12 +1,14 @@
 //! `batch`: files in, relations out, on a log in memory.
 
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use recoup_operators::Rules;
 use recoup_sql::Source;
 
 use super::program::failure;
-use crate::batch::{Batch, BatchError};
+use crate::batch::front::{Ahead, Front, Part};
+use crate::batch::{Batch, BatchError, Rows};
 use crate::cli::Failure;
 use crate::cli::batch::{BatchArgs, Format};
 use crate::cli::show;
@@ -14,7 +16,7 @@ use crate::decoder::{Decoder, FORMAT, NOBODY, ROW, SOURCE};
 use crate::log::Outgoing;
 use crate::post;
 use crate::program;
-use crate::serve::relations;
+use crate::serve::relations::{self, Relations};
 use crate::settings::Settings;
 
 impl From<BatchError> for Failure {
@@ -26,6 +28,20 @@ impl From<BatchError> for Failure {
     }
 }
 
+/// So many parts are stepped at once by the front; a step costs some statements.
+const PARTS: usize = 8;
+/// How far the front may run ahead, and how many rows may wait for their relation.
+const AHEAD: usize = 2;
+const WAITING: usize = 64;
+
+/// What the front hands on.
+enum Next {
+    Parts(Ahead),
+    EndOfFile,
+}
+
+/// Three threads: what comes before a borrower's shard, the borrowers' shard with all behind it,
+/// and the relations.
 pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
     let start = Instant::now();
     let sources = program::sources(&settings.program).map_err(|one| failure(&[one]))?;
@@ -34,12 +50,50 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
     let decoder = decoder.map_err(|mistakes| failure(&mistakes))?;
     // One shard: the place of a fact in the log is then its place in the files.
     let rules = Rules { shards: 1, horizon_minutes: 0, ..settings.rules() };
-    let mut batch = Batch::open(&rules, &sources, decoder)?;
-    references(args, &mut batch)?;
-    batch.round()?;
+    let mut batch = Batch::open(&rules, &sources, Decoder::default())?;
+    std::thread::scope(|scope| {
+        let (said, rows) = sync_channel::<Rows>(WAITING);
+        let keeping = scope.spawn(move || {
+            let mut relations = Relations::default();
+            for (name, rows) in rows {
+                relations.apply(&name, &rows);
+            }
+            relations
+        });
+        let (hand_on, nexts) = sync_channel(AHEAD);
+        let ahead = scope.spawn(|| {
+            let front = Front::open(&rules, &sources, decoder)?;
+            run_ahead(args, &lender, front, hand_on)
+        });
+        let behind = run_behind(args, &mut batch, said, nexts);
+        batch.keep_rows();
+        let died = |_| Failure::Failed("a thread of the batch died".into());
+        ahead.join().map_err(died)??;
+        behind?;
+        batch.relations = keeping.join().map_err(died)?;
+        Ok::<(), Failure>(())
+    })?;
+    batch.answer()?;
+    let format = match args.format {
+        Format::Csv => relations::Format::Csv,
+        Format::Parquet => relations::Format::Parquet,
+    };
+    batch.relations.write(&args.out, format).map_err(Failure::failed)?;
+    report(args, &batch, start)
+}
+
+/// Reads the files and steps the front over their parts. Where nobody takes what it says any
+/// more, it just ends: whoever stopped says why.
+fn run_ahead(
+    args: &BatchArgs,
+    lender: &str,
+    mut front: Front,
+    hand_on: SyncSender<Next>,
+) -> Result<(), Failure> {
     for path in &args.intake {
         let shown = path.display().to_string();
         let format = crate::load::Format::of(path).unwrap_or(crate::load::Format::Json);
+        let (mut parts, mut facts) = (vec![], 0);
         for part in crate::load::parts(path, format).map_err(Failure::failed)? {
             let part = part.map_err(Failure::failed)?;
             let message = Outgoing {
@@ -52,20 +106,43 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
                 payload: part.bytes,
                 expects: None,
             };
-            batch.publish(message, &shown, part.rows as usize)?;
+            facts += part.rows as usize;
+            parts.push(Part { message, file: shown.clone(), facts: part.rows as usize });
+            if parts.len() == PARTS || front.due(facts) {
+                facts = 0;
+                let said = front.step(std::mem::take(&mut parts))?;
+                if hand_on.send(Next::Parts(said)).is_err() {
+                    return Ok(());
+                }
+            }
         }
-        batch.settle()?;
+        let said = front.step(parts)?;
+        if hand_on.send(Next::Parts(said)).and_then(|()| hand_on.send(Next::EndOfFile)).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn run_behind(
+    args: &BatchArgs,
+    batch: &mut Batch,
+    said: SyncSender<Rows>,
+    nexts: Receiver<Next>,
+) -> Result<(), Failure> {
+    batch.hand_out(said);
+    references(args, batch)?;
+    batch.round()?;
+    for next in nexts {
+        match next {
+            Next::Parts(ahead) => batch.follow_front(ahead)?,
+            Next::EndOfFile => batch.settle()?,
+        }
     }
     if let Some(day) = args.until {
         batch.until(i64::from(day.0))?;
     }
-    batch.answer()?;
-    let format = match args.format {
-        Format::Csv => relations::Format::Csv,
-        Format::Parquet => relations::Format::Parquet,
-    };
-    batch.relations.write(&args.out, format).map_err(Failure::failed)?;
-    report(args, &batch, start)
+    Ok(())
 }
 
 fn dialects(args: &BatchArgs, settings: &Settings, lender: &str) -> Result<Vec<Source>, Failure> {

@@ -1,73 +1,82 @@
 //! `run`: the roles of one process, each on plain threads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use recoup_sql::stages::{STAGES, Shape};
-use tracing::{error, info, warn};
+use recoup_sql::stages::STAGES;
+use tokio::io::AsyncReadExt;
+use tracing::info;
 
 use super::program::failure;
 use crate::cli::Failure;
 use crate::cli::run::{Role, RunArgs};
+use crate::crew::{self, Duty};
+use crate::drive::Stopped;
 use crate::group::Owner;
 use crate::health::{self, Readiness};
-use crate::log::Log;
+use crate::log::{Log, ReadLimit};
 use crate::metrics::Metrics;
 use crate::program;
 use crate::settings::Settings;
 use crate::snapshot::Snapshots;
 use crate::ticker;
-use crate::wake;
-use crate::worker::{Worker, WorkerError};
-
-/// How often the cursors of other workers are looked at.
-const WATCH: Duration = Duration::from_secs(3);
-
-/// The shards that threads of this process hold, by stage.
-type Held = Arc<Mutex<BTreeSet<(&'static str, u32)>>>;
+use crate::worker::{Board, Tempo, Worker, WorkerError};
 
 pub async fn run(args: RunArgs, settings: &Settings) -> Result<(), Failure> {
     let log: Arc<dyn Log> = Arc::new(super::broker::connect(settings).await?);
     wake::check_shards(log.as_ref(), settings.shards.count).await?;
     let worker = worker(&args, settings, log.clone())?;
-    let metrics = worker.metrics.as_ref().clone();
-    let readiness = Readiness::default();
-    if !settings.metrics.listen.is_empty() {
-        let listen = &settings.metrics.listen;
-        let address = health::serve(listen, metrics, readiness.clone())
-            .await
-            .map_err(|error| Failure::Failed(format!("metrics.listen {listen}: {error}")))?;
-        info!(%address, "metrics");
-    }
-    let held: Held = Held::default();
-    let mut threads = vec![];
-    for shape in STAGES {
-        if !args.roles.iter().any(|role| role.to_string() == shape.name) {
-            continue;
-        }
-        let count = wake::shards_of(shape, settings.shards.count, wake::INTAKE_SUBJECTS);
-        let mine: Vec<u32> = (0..count).filter(|s| s % args.of == args.worker - 1).collect();
-        threads.extend(hold(&worker, shape, mine, &held));
-    }
+    worker.readiness.wait_for(crew::STARTING);
+    answer(settings, worker.metrics.as_ref(), &worker.readiness).await?;
+    let stages =
+        STAGES.iter().filter(|shape| args.roles.iter().any(|role| role.to_string() == shape.name));
+    let duty = Duty {
+        stages: stages.collect(),
+        shards: settings.shards.count,
+        index: args.worker - 1,
+        of: args.of,
+    };
     if args.roles.contains(&Role::Ticker) {
         tokio::spawn(ticker::tick(log, worker.stop.clone()));
     }
-    let failed = tokio::select! {
-        () = stopped() => Ok(()),
-        ended = watch(&worker, &args, settings.shards.count, &held) => ended,
-        ended = died(&mut threads) => ended,
+    let mut working = std::pin::pin!(crew::work(&worker, &duty));
+    let ended = tokio::select! {
+        ended = &mut working => ended,
+        () = stopped() => stop(&worker, working).await,
+        () = orphaned(), if args.minded => stop(&worker, working).await,
     };
+    ended.map_err(|error| match error {
+        WorkerError::Program(mistakes) => failure(&mistakes),
+        WorkerError::Stopped(Stopped::Log(error)) => error.into(),
+        error => Failure::failed(error),
+    })
+}
+
+async fn stop(
+    worker: &Worker,
+    working: impl Future<Output = Result<(), WorkerError>>,
+) -> Result<(), WorkerError> {
+    info!("stopping");
     worker.stop.store(true, Ordering::Relaxed);
-    let joined = tokio::task::spawn_blocking(move || {
-        for thread in threads {
-            let _ = thread.join();
-        }
-    });
-    let _ = joined.await;
-    failed
+    working.await
+}
+
+/// Pages for whoever supervises this process, where the settings want them.
+pub async fn answer(
+    settings: &Settings,
+    metrics: &Metrics,
+    readiness: &Readiness,
+) -> Result<(), Failure> {
+    let listen = &settings.metrics.listen;
+    if listen.is_empty() {
+        return Ok(());
+    }
+    let address = health::serve(listen, metrics.clone(), readiness.clone())
+        .await
+        .map_err(|error| Failure::Failed(format!("metrics.listen {listen}: {error}")))?;
+    info!(%address, "metrics");
+    Ok(())
 }
 
 fn worker(args: &RunArgs, settings: &Settings, log: Arc<dyn Log>) -> Result<Worker, Failure> {
@@ -92,73 +101,20 @@ fn worker(args: &RunArgs, settings: &Settings, log: Arc<dyn Log>) -> Result<Work
         dialects: Arc::new(dialects),
         owner: Owner { name, nonce },
         snapshots,
-        snapshot_every: Duration::from_secs(settings.snapshots.every_seconds),
+        tempo: Tempo {
+            snapshots: Duration::from_secs(settings.snapshots.every_seconds),
+            limit: ReadLimit {
+                messages: settings.step.messages_max,
+                bytes: settings.step.bytes_max,
+            },
+            ..Tempo::default()
+        },
+        migrate: args.migrate,
         metrics: Arc::new(Metrics::default()),
+        readiness: Readiness::default(),
+        board: Board::default(),
         stop: Arc::new(AtomicBool::new(false)),
     })
-}
-
-/// Starts a thread that holds shards of a stage; none for no shards.
-fn hold(
-    worker: &Worker,
-    shape: &'static Shape,
-    shards: Vec<u32>,
-    held: &Held,
-) -> Option<JoinHandle<Result<(), WorkerError>>> {
-    if shards.is_empty() {
-        return None;
-    }
-    let (worker, held) = (worker.clone(), held.clone());
-    lock(&held).extend(shards.iter().map(|shard| (shape.name, *shard)));
-    let named = std::thread::Builder::new().name(shape.name.into());
-    let thread = named.spawn(move || {
-        info!(stage = shape.name, ?shards, "holding");
-        let ended = worker.hold(shape, &shards);
-        lock(&held).retain(|(stage, shard)| *stage != shape.name || !shards.contains(shard));
-        ended
-    });
-    thread.inspect_err(|cause| error!(%cause, "no thread")).ok()
-}
-
-fn lock(held: &Held) -> std::sync::MutexGuard<'_, BTreeSet<(&'static str, u32)>> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Takes over shards of these roles that nobody moves.
-async fn watch(worker: &Worker, args: &RunArgs, shards: u32, held: &Held) -> Result<(), Failure> {
-    let mut watched: BTreeMap<&str, BTreeMap<_, _>> = BTreeMap::new();
-    loop {
-        tokio::time::sleep(WATCH).await;
-        for shape in STAGES {
-            if !args.roles.iter().any(|role| role.to_string() == shape.name) {
-                continue;
-            }
-            let count = wake::shards_of(shape, shards, wake::INTAKE_SUBJECTS);
-            let others: Vec<u32> =
-                (0..count).filter(|shard| !lock(held).contains(&(shape.name, *shard))).collect();
-            let seen = watched.entry(shape.name).or_default();
-            match worker.silent(shape, &others, seen).await {
-                Ok(silent) if silent.is_empty() => {}
-                Ok(silent) => {
-                    warn!(stage = shape.name, ?silent, "taking over");
-                    hold(worker, shape, silent, held);
-                }
-                Err(error) => warn!(stage = shape.name, %error, "cursors not read"),
-            }
-        }
-    }
-}
-
-/// Ends when a thread has ended for a reason that a person must look at.
-async fn died(threads: &mut [JoinHandle<Result<(), WorkerError>>]) -> Result<(), Failure> {
-    loop {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        if let Some(at) = threads.iter().position(JoinHandle::is_finished) {
-            // Its own last words are in the log; here it only ends the process.
-            let name = threads[at].thread().name().unwrap_or_default().to_string();
-            return Err(Failure::Failed(format!("stage {name} stopped")));
-        }
-    }
 }
 
 /// Ends when somebody asks for it.
@@ -177,4 +133,11 @@ pub async fn stopped() {
         _ = tokio::signal::ctrl_c() => {}
         () = terminated => {}
     }
+}
+
+/// Ends when standard input does: whoever started this process held its other end.
+pub async fn orphaned() {
+    let mut input = tokio::io::stdin();
+    let mut scrap = [0; 64];
+    while !matches!(input.read(&mut scrap).await, Ok(0) | Err(_)) {}
 }

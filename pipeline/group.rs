@@ -22,7 +22,7 @@ use crate::commit::ShardCommit;
 use crate::cursor::{self, Cursor};
 use crate::decoder::{Decoder, Facts};
 use crate::drive::Stopped;
-use crate::log::{LogError, Message, Outgoing};
+use crate::log::{LogError, Message};
 use crate::post::PART;
 use crate::rows::{self, Packing};
 use heard::{announced, said_by};

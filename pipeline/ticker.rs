@@ -1,7 +1,7 @@
 //! The one clock: it posts each UTC day once, and rounds of dispatch.
 //!
 //! Every tick is fenced by the tick before it, so that several tickers are as good as one.
-//! A round comes each second while something is going on in `loans` and the round before it is
+//! A round comes each second while something is going on and the round before it is
 //! answered, else each minute: rounds that pile up would keep their readers from all other work.
 
 use std::sync::Arc;
@@ -23,15 +23,23 @@ const SUBJECT: &str = "loans.all.ticks";
 const BUSY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(60);
 const DAY_SECONDS: i64 = 86_400;
-/// A round answers with a tick, a demand for each shard, a quota: messages that are no news.
-const ROUND_MESSAGES: u64 = 4;
+/// What dispatch has to do with: letters, what it placed, and who may take how much. What a round
+/// itself says is no news, or one would call for the next for ever.
+const NEWS: [(&str, &str); 6] = [
+    ("loans", "loans.*.letters"),
+    ("book", "book.*.placements"),
+    ("loans", "loans.all.agencies"),
+    ("loans", "loans.all.desks"),
+    ("loans", "loans.all.contracts"),
+    ("loans", "loans.all.exclusions"),
+];
 
 /// Ticks until told to stop.
 pub async fn tick(log: Arc<dyn Log>, stop: Arc<AtomicBool>) {
-    let mut quiet_since = 0;
+    let mut known = 0;
     let mut last_round = UNIX_EPOCH;
     while !stop.load(Ordering::Relaxed) {
-        match once(log.as_ref(), &mut quiet_since, &mut last_round).await {
+        match once(log.as_ref(), &mut known, &mut last_round).await {
             Ok(()) | Err(LogError::Fenced { .. }) => {}
             Err(error) => warn!(%error, "no tick"),
         }
@@ -39,18 +47,13 @@ pub async fn tick(log: Arc<dyn Log>, stop: Arc<AtomicBool>) {
     }
 }
 
-async fn once(
-    log: &dyn Log,
-    quiet_since: &mut u64,
-    last_round: &mut SystemTime,
-) -> Result<(), LogError> {
+async fn once(log: &dyn Log, known: &mut u64, last_round: &mut SystemTime) -> Result<(), LogError> {
     let now = SystemTime::now();
     let elapsed = now.duration_since(*last_round).unwrap_or_default();
     if elapsed < BUSY {
         return Ok(());
     }
-    let last = log.state("loans").await?.last;
-    let busy = last > *quiet_since + ROUND_MESSAGES;
+    let news = news(log).await?;
     let newest = log.last("loans", SUBJECT).await?;
     let (rounds, day) = newest.as_ref().map_or(Ok((0, None)), read)?;
     let micros = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
@@ -63,13 +66,22 @@ async fn once(
         let at = next * DAY_SECONDS * 1_000_000;
         return post(log, fence, "day", at, next, rounds, next).await;
     }
-    if elapsed >= IDLE || (busy && answered(log, fence).await?) {
+    if elapsed >= IDLE || (news != *known && answered(log, fence).await?) {
         *last_round = now;
         let number = rounds + 1;
         post(log, fence, "round", micros, number, number, day.unwrap_or(today)).await?;
-        *quiet_since = log.state("loans").await?.last;
+        *known = news;
     }
     Ok(())
+}
+
+/// A number that changes with the news.
+async fn news(log: &dyn Log) -> Result<u64, LogError> {
+    let mut sum = 0;
+    for (stream, subject) in NEWS {
+        sum += log.last(stream, subject).await?.map_or(0, |newest| newest.seq);
+    }
+    Ok(sum)
 }
 
 /// Whether every shard of the book has passed the tick at a sequence, and clear their answers.

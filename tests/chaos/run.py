@@ -226,6 +226,9 @@ class Chaos:
                   "--reference", reference, "--out", theirs, "--case", "borrower",
                   "--key", os.path.join(self.folder, "key")]
         subprocess.run(oracle, check=True)
+        # Who took the money, and for what commission, depends on who had a place.
+        if os.path.exists(os.path.join(theirs, "accounts.csv")):
+            os.remove(os.path.join(theirs, "accounts.csv"))
         limits = [sys.executable, os.path.join(ORACLE, "limits.py"), out, theirs,
                   "--reference", reference, "--case", "borrower"]
         ledger = [sys.executable, os.path.join(ORACLE, "compare.py"), out, theirs,

@@ -21,6 +21,7 @@ use crate::program;
 use crate::settings::Settings;
 use crate::snapshot::Snapshots;
 use crate::ticker;
+use crate::wake;
 use crate::worker::{Board, Tempo, Worker, WorkerError};
 
 pub async fn run(args: RunArgs, settings: &Settings) -> Result<(), Failure> {

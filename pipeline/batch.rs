@@ -84,7 +84,7 @@ pub struct Batch {
     placed: usize,
 }
 
-const STREAMS: [&str; 4] = ["reports", "loans", "book", "statements"];
+const STREAMS: [&str; 5] = ["intake", "reports", "loans", "book", "statements"];
 /// What a reader may bring at once: some 100,000 facts.
 const LIMIT: ReadLimit = ReadLimit { messages: 512, bytes: 32 << 20 };
 
@@ -153,6 +153,8 @@ impl Batch {
                 Front::open(rules, sources, std::mem::take(decoder))?
             }
         };
+        // The log has all five streams, as a broker would.
+        Waiting::Here.wait(self.log.commit("intake", &[message.clone()]))?;
         let ahead = front.step(vec![Part { message, file: file.into(), facts }])?;
         self.front = Some(front);
         self.follow_front(ahead)

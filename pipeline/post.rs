@@ -20,6 +20,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use crate::limits::HEADERS_MAX;
 use crate::log::{BATCH_MESSAGES_MAX, Log, LogError, Message, Outgoing};
 use crate::rows::{self, Packing};
+pub(crate) use read::line_of;
 
 /// The stream that every shard hears.
 const STREAM: &str = "loans";

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use recoup_operators::close::reconcile::Entry;
 
+use crate::post::line_of;
+
 /// Which of our entries the report is about.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
@@ -58,8 +60,8 @@ fn sheet(bytes: &[u8]) -> Result<(BTreeMap<String, usize>, Rows), String> {
     let header = reader.headers().map_err(|error| plain(&error))?;
     let places = header.iter().enumerate().map(|(place, name)| (name.to_owned(), place)).collect();
     let rows = reader.into_records().map(|row| match row {
-        Ok(row) => (row.position().map_or(0, csv::Position::line), Ok(row)),
-        Err(error) => (error.position().map_or(0, csv::Position::line), Err(plain(&error))),
+        Ok(row) => (line_of(bytes, row.position()), Ok(row)),
+        Err(error) => (line_of(bytes, error.position()), Err(plain(&error))),
     });
     Ok((places, rows.collect()))
 }

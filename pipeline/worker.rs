@@ -169,7 +169,7 @@ impl Worker {
             }
             Err(Stopped::Log(LogError::Unavailable(cause))) => {
                 warn!(stage, cause, "log unavailable, going on");
-                waiting.wait(tokio::time::sleep(patience));
+                waiting.wait(async { tokio::time::sleep(patience).await });
                 *reader = self.reader(waiting, group)?;
                 Ok(None)
             }
@@ -226,7 +226,7 @@ impl Worker {
         match error {
             LogError::Unavailable(cause) if !self.stop.load(Ordering::Relaxed) => {
                 warn!(stage = shape.name, cause, "log unavailable, trying again");
-                waiting.wait(tokio::time::sleep(self.tempo.patience));
+                waiting.wait(async { tokio::time::sleep(self.tempo.patience).await });
                 Ok(())
             }
             error => Err(error.into()),

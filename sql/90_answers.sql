@@ -174,8 +174,9 @@ SELECT
 FROM classed
 GROUP BY lender_id, currency, days;
 
--- Why each loan is where it is, in words: what it was worth there when it was decided, what the next
--- best would have brought, what a place costs, and who was better but full; or what it waits for.
+-- Why each loan is where it is, in words: what it was worth there when it was decided, what the
+-- next best would have brought, what a place costs, and who was better but full; or what it
+-- waits for.
 CREATE VIEW decisions AS
 SELECT
     loan_id,

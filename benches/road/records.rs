@@ -11,8 +11,6 @@ const FIRST: u64 = 6;
 const PRODUCTS: [&str; 6] = ["cash", "card", "auto", "edu", "rent", "shop"];
 const PROVINCES: u64 = 31;
 const BUCKETS: [&str; 7] = ["0", "1-30", "31-60", "61-90", "91-180", "181-360", "361+"];
-/// 2026-03-01.
-const DAY: u64 = 20_513;
 
 /// A number that looks random and is always the same.
 pub fn mixed(number: u64) -> u64 {
@@ -107,9 +105,4 @@ pub fn references() -> Vec<(&'static str, String)> {
         agencies += &format!("A{agency:02},{provinces},,,,5.00,,{commissions},{performances}\n");
     }
     vec![("curve", curve), ("market", market), ("agencies", agencies)]
-}
-
-/// The first day that no record lies behind.
-pub fn day() -> u64 {
-    DAY + 1
 }

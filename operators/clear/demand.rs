@@ -26,7 +26,7 @@ pub type Demand = BTreeMap<String, BTreeMap<u32, Sketch>>;
 type Shards = BTreeMap<u32, Sketch>;
 
 /// Nobody waits.
-static NONE: Shards = BTreeMap::new();
+const NONE: &Shards = &BTreeMap::new();
 
 /// The market of a round: the solver's problem, and for each class who waits, and the contract
 /// quota that each line counts against.
@@ -65,7 +65,7 @@ pub fn round<'a>(
         names.extend(outlook.kinds.keys().map(String::as_str));
     }
     for name in names {
-        let shards = demand.get(name).unwrap_or(&NONE);
+        let shards = demand.get(name).unwrap_or(NONE);
         let (lines, quotas) = lines(market, name, shards, day);
         if lines.is_empty() {
             continue;

@@ -20,7 +20,6 @@ pub struct Plain {
 }
 
 /// Envelopes by kind; a kind has the number of its terms.
-#[derive(Default)]
 pub struct Lane {
     /// Without the desks that are full.
     open: Table,

@@ -120,7 +120,7 @@ impl Dispatch {
             market: Market::default(),
             exclusions: Exclusions::default(),
             terms: Terms::default(),
-            lane: Lane::default(),
+            lane: Lane::new(&Market::default(), &[], rules.value_min),
             loans: Loans::default(),
             cases: Cases::default(),
             segments: Segments::default(),

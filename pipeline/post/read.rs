@@ -69,11 +69,11 @@ impl Sheet<'_> {
         for row in reader.into_records() {
             match row {
                 Ok(row) => {
-                    let line = row.position().map_or(0, csv::Position::line);
+                    let line = line_of(bytes, row.position());
                     self.rows.push((line, row));
                 }
                 Err(error) => {
-                    let line = error.position().map_or(0, csv::Position::line);
+                    let line = line_of(bytes, error.position());
                     self.mistake(line, describe(&error));
                 }
             }
@@ -183,6 +183,15 @@ impl Sheet<'_> {
         let digest = digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         Reference { name: self.table.name, digest, notes: self.notes, batch }
     }
+}
+
+/// The line on which a record stands: the reader tells where it began to look for it, and empty
+/// lines may lie between.
+pub(crate) fn line_of(bytes: &[u8], at: Option<&csv::Position>) -> u64 {
+    let Some(at) = at else { return 0 };
+    let from = usize::try_from(at.byte()).ok().and_then(|byte| bytes.get(byte..));
+    let blank = from.unwrap_or_default().iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+    at.line() + blank.filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn describe(error: &csv::Error) -> String {

@@ -144,7 +144,8 @@ async fn disturbed(log: &Arc<MemoryLog>, crew: Crew, folder: &Path) {
     drained(log.as_ref()).await;
     until("a fence", || total(&page(), "recoup_fenced_commits_total") > 0.0).await;
     other.stop().await.unwrap();
-    crew.stop().await.unwrap();
+    // It may be asking for a snapshot that it cannot reach: then it says so and ends as well.
+    let _ = crew.stop().await;
     let (_, _, gap) = told(log.as_ref()).await;
     if !gap {
         // No round had anything to compare with: the handle is fed by one that has.

@@ -18,11 +18,13 @@ use super::world::{all, copied};
 use super::{SHARDS, idle, worked};
 
 /// So few messages fit one commit that a step of one letter needs several.
-const NARROW: usize = 4;
+const NARROW: usize = 2;
 const ALL: [u32; SHARDS as usize] = [0, 1, 2];
 
 /// How many interruptions are tried, spread evenly over all there could be.
-const TRIES: u64 = 9;
+const TRIES: u64 = 12;
+/// As many as find two shards within one begun step.
+const MORE_TRIES: u64 = 48;
 
 /// The day's letters, and a book in which nothing is written yet.
 fn letters(of: &MemoryLog) -> MemoryLog {
@@ -53,14 +55,14 @@ fn book(log: &Fated, shards: &[u32], at_once: usize) -> Result<Group, Stopped> {
 }
 
 /// The book as it comes out undisturbed, and after which commits to interrupt.
-fn undisturbed(of: &MemoryLog, at_once: usize) -> (MemoryLog, Vec<u64>) {
+fn undisturbed(of: &MemoryLog, at_once: usize, tries: u64) -> (MemoryLog, Vec<u64>) {
     let whole = letters(of);
     let log = narrow(&whole, Some(u64::MAX));
     book(&log, &ALL, at_once).unwrap();
     let left = log.fate.commits_left.as_ref().unwrap().load(Ordering::SeqCst);
     let commits = u64::MAX - left;
-    assert!(commits > TRIES, "{commits} commits");
-    (whole, (0..TRIES).map(|n| n * commits / TRIES).collect())
+    assert!(commits > tries, "{commits} commits");
+    (whole, (0..tries).map(|n| n * commits / tries).collect())
 }
 
 fn narrow(log: &MemoryLog, commits_left: Option<u64>) -> Fated {
@@ -124,7 +126,7 @@ fn note(log: &MemoryLog, seen: &mut Seen) {
 #[test]
 fn interrupted_between_parts_the_same_bytes_come_out() {
     let worked = worked();
-    let (whole, commits) = undisturbed(worked.log(), 1);
+    let (whole, commits) = undisturbed(worked.log(), 1, TRIES);
     let (wanted, digests) = (bytes(&whole), cursors(&whole));
     let mut seen = Seen::default();
     for commits in commits {
@@ -143,7 +145,7 @@ fn interrupted_between_parts_the_same_bytes_come_out() {
 #[test]
 fn a_begun_step_is_finished_by_whoever_reads_otherwise() {
     let worked = worked();
-    let (whole, commits) = undisturbed(worked.log(), 64);
+    let (whole, commits) = undisturbed(worked.log(), 64, MORE_TRIES);
     let wanted = lines(&whole);
     let mut seen = Seen::default();
     for commits in commits {
@@ -164,7 +166,7 @@ fn a_begun_step_is_finished_by_whoever_reads_otherwise() {
 #[test]
 fn a_begun_step_of_one_shard_is_finished_beside_the_others() {
     let worked = worked();
-    let (whole, commits) = undisturbed(worked.log(), 64);
+    let (whole, commits) = undisturbed(worked.log(), 64, TRIES);
     let wanted = lines(&whole);
     for commits in commits {
         let log = letters(worked.log());

@@ -165,7 +165,23 @@ async fn what_is_not_reading_is_refused() {
         WHERE table_schema IN ('public', 'recoup') ORDER BY 1, 2";
     let names: Vec<String> =
         texts(&client, tables).await.into_iter().map(|row| row[1].clone().unwrap()).collect();
-    let expected = ["ledger", "loans", "placements", "prices", "refused", "statements", "shards"];
+    let expected = [
+        "clearing",
+        "days",
+        "decisions",
+        "ledger",
+        "loans",
+        "placements",
+        "prices",
+        "refused",
+        "remitted",
+        "rounds",
+        "statements",
+        "statements_monthly",
+        "suspense",
+        "suspense_by_age",
+        "shards",
+    ];
     assert_eq!(names, expected);
     assert_eq!(texts(&client, "SELECT count(*) FROM loans").await, [[Some("3".to_owned())]]);
 }

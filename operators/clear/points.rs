@@ -23,7 +23,7 @@ pub fn settle(problem: &Problem, bids: &mut [f64]) {
         for desk in 0..bids.len() {
             let there = problem.capacity[desk];
             let idle = every || bids[desk] > 0.0 && asked[desk] < there * ASKED_ENOUGH;
-            if there < f64::INFINITY && there >= 0.5 && idle {
+            if (0.5..f64::INFINITY).contains(&there) && idle {
                 let (low, high) = fair(problem, &takers[desk], bids, desk);
                 if bids[desk] < low || bids[desk] > high {
                     bids[desk] = between(low, high);

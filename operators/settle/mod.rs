@@ -139,18 +139,19 @@ impl Settle {
                 if tail.is_some_and(|tail| late(tail, stay.to)) {
                     return deals::NOBODY;
                 }
-                if terms.at_placement {
-                    paid.days_past_due = i64::from(stay.days_past_due);
-                    paid.balance = stay.balance;
-                }
-                taken = Some(deals.deal(stay.deal).clone());
+                let placed = (i64::from(stay.days_past_due), stay.balance);
+                taken = Some((deals.deal(stay.deal).clone(), placed));
             }
         }
-        if let Some(stay) = &taken {
+        if let Some((stay, placed)) = &taken {
             if stay.agency != agency {
                 terms = contracts.terms(lender, &stay.agency, day, key);
             }
             base = (&stay.agency, &stay.desk, stay.rate);
+            // As the contract says under which it counts, which may be another by now.
+            if terms.at_placement {
+                (paid.days_past_due, paid.balance) = *placed;
+            }
         }
         paid.litigated = desks.is_legal(base.1);
         let rate = terms.schedule.rate_of(base.2, &paid);

@@ -154,7 +154,7 @@ impl Batch {
             }
         };
         // The log has all five streams, as a broker would.
-        Waiting::Here.wait(self.log.commit("intake", &[message.clone()]))?;
+        Waiting::Here.wait(self.log.commit("intake", std::slice::from_ref(&message)))?;
         let ahead = front.step(vec![Part { message, file: file.into(), facts }])?;
         self.front = Some(front);
         self.follow_front(ahead)

@@ -5,6 +5,7 @@
 //! trimmed. Both are opened only with the deployment's key (A15).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -153,10 +154,10 @@ struct Held {
 
 impl Intake {
     async fn get(&mut self, log: &dyn Log, seq: u64) -> Result<Option<&Held>, LogError> {
-        if !self.0.contains_key(&seq) {
+        if let Entry::Vacant(place) = self.0.entry(seq) {
             let message = log.get(INTAKE, seq).await?;
             let held = message.map(|Message { headers, payload, .. }| Held { headers, payload });
-            self.0.insert(seq, held);
+            place.insert(held);
         }
         Ok(self.0.get(&seq).and_then(Option::as_ref))
     }

@@ -2,6 +2,9 @@
 //!
 //! Runs the `recoup` that was built beside it, in a folder of its own, on a broker of its own.
 
+// A rate is offered by waiting, and another process is looked at now and then.
+#![allow(clippy::disallowed_methods)]
+
 mod deployment;
 mod records;
 mod through;

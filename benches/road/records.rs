@@ -92,7 +92,7 @@ pub fn references() -> Vec<(&'static str, String)> {
                         commission_by_bucket,perf_by_bucket\n"
         .to_string();
     for agency in 0..30_u64 {
-        let some = |of: u64, salt: u64| mixed(agency * 64 + salt) % of == 0;
+        let some = |of: u64, salt: u64| mixed(agency * 64 + salt).is_multiple_of(of);
         let provinces: Vec<String> =
             (0..PROVINCES).filter(|p| some(4, *p)).map(|p| (11 + p).to_string()).collect();
         let each = |from: f64| {

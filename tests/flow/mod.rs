@@ -150,7 +150,8 @@ fn messages_of_one_record_are_the_same_rows_however_many_are_read_at_once() {
         })
         .collect();
     let step = |sizes: usize| {
-        let mut group = with(shape, Decoder::compile(&[dialect.clone()]).expect("it compiles"));
+        let mut group =
+            with(shape, Decoder::compile(std::slice::from_ref(&dialect)).expect("it compiles"));
         let mut unknown = 0;
         for part in all.chunks(sizes) {
             unknown += group.step(part).expect("it steps").unknown_fields;

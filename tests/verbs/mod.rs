@@ -62,7 +62,8 @@ pub fn lines(text: &str) -> Vec<Value> {
     text.lines().map(parse).collect()
 }
 
-/// Asks until the answer is there.
+/// Asks until the answer is there; between two questions to another process it waits a moment.
+#[allow(clippy::disallowed_methods)]
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {

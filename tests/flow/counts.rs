@@ -134,9 +134,12 @@ async fn every_metric_is_fed_by_a_running_pipeline() {
 async fn disturbed(log: &Arc<MemoryLog>, crew: Crew, folder: &Path) {
     let metrics = crew.worker.metrics.clone();
     let page = || metrics.render();
+    until("a snapshot", || total(&page(), "recoup_snapshots_total") > 0.0).await;
     // Where snapshots were kept there is nothing to write to any more.
-    std::fs::remove_dir_all(folder).unwrap();
-    std::fs::write(folder, "in the way").unwrap();
+    // A snapshot may be on its way: what it makes anew goes as well.
+    while std::fs::write(folder, "in the way").is_err() {
+        let _ = std::fs::remove_dir_all(folder);
+    }
     // Another takes every shard.
     let other = Crew::start(worker(log.clone(), "two", None), 0, 1);
     other.ready().await;

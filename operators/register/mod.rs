@@ -282,6 +282,10 @@ impl Register {
             said.letters.push(Letter { from, cause: row, kind: None, stamp });
             if notice {
                 self.decide(loan, movement.kind(), copy.at);
+                // What a notice before this one held back again is free now.
+                if !self.loans.closed(loan, i64::MAX - 1) {
+                    self.release(facts, row, loan, said);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::story::Story;
 use super::{AGENCIES, payment, report, reversal};
 
-fn notice(loan: &str, kind: &str, at: &str) -> String {
+pub fn notice(loan: &str, kind: &str, at: &str) -> String {
     format!(
         r#"{{"event_id":"x-{kind}-{at}","event_time":"{at}","loan_id":"{loan}","kind":"{kind}"}}"#
     )
@@ -73,6 +73,20 @@ fn a_notice_waits_for_its_loan_and_counts_once() {
     story.tell(&[withdrawn]);
     assert_eq!(story.show("refused", "reason"), "");
     assert_eq!(story.show("ledger", "account"), "");
+}
+
+#[test]
+fn money_between_two_notices_that_wait_for_their_loan_is_booked_with_it() {
+    let mut story = Story::new(&[("agencies", AGENCIES)]);
+    story.tell(&[
+        notice("N1", "settled", "2026-02-01T08:00:00Z"),
+        payment("N1", "p1", "2026-02-03T08:00:00Z", "100.00"),
+        notice("N1", "reopened", "2026-02-10T08:00:00Z"),
+    ]);
+    assert_eq!(story.sum("ledger", "amount", &[("account", "suspense")]), -10_000);
+    story.tell(&[report("N1", "2026-01-30T08:00:00Z", "1000.00")]);
+    assert_eq!(story.sum("ledger", "amount", &[("account", "suspense")]), 0);
+    assert_eq!(story.show("loans", "balance"), "900.00\n");
 }
 
 #[test]

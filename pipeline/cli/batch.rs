@@ -24,9 +24,9 @@ pub struct BatchArgs {
     pub out: PathBuf,
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     pub format: Format,
-    /// Let every day pass up to this one
-    #[arg(long, value_name = "DATE")]
-    pub until: Option<Day>,
+    /// Let every day pass up to this one; or a date for each intake file, to pass behind it
+    #[arg(long, value_name = "DATE", num_args = 1..)]
+    pub until: Vec<Day>,
     /// Whose files these are, where their records do not say
     #[arg(long)]
     pub lender: Option<String>,
@@ -73,5 +73,10 @@ impl std::str::FromStr for Day {
 }
 
 pub fn execute(args: BatchArgs, settings: &Settings) -> Result<(), Failure> {
+    let (dates, files) = (args.until.len(), args.intake.len());
+    if dates > 1 && dates != files {
+        let what = format!("--until has {dates} dates for {files} intake files: one, or one each");
+        return Err(Failure::Settings(what));
+    }
     engine::batch(args, settings)
 }

@@ -3,7 +3,7 @@
 Naive on purpose: everything is kept and folded again from the beginning after every fact.
 """
 
-from reading import DAY_MICROS, DEBT_ONLY, Refused
+from reading import DAY_MICROS, DEBT_ONLY, NOTICES, Refused
 
 # Components by number: penalty, fee, interest, principal.
 USUAL = (0, 1, 2, 3)
@@ -26,6 +26,11 @@ class Booked:
         # the loan before it
         self.balance = balance
         self.days = days
+
+    def same(self, other):
+        """Whether it is the same in the books."""
+        mine = (self.parts, self.before_report, self.recovered)
+        return mine == (other.parts, other.before_report, other.recovered)
 
 
 class State:
@@ -97,6 +102,14 @@ class Loan:
         self.booked = {}
         # the deal in force when a movement was first booked, by its id
         self.read_at = {}
+        # since when its lender has closed it, and how it left; what its lender said of that
+        self.closed_at = float("inf")
+        self.exited = None
+        self.notices = {}
+        # money paid after that, as it waits
+        self.held = {}
+        # each movement and what of it was said to the books
+        self.said = {}
 
     @property
     def known(self):
@@ -110,16 +123,34 @@ class Loan:
         if self.known and fact.lender is not None and fact.lender != self.lender:
             raise Refused("foreign_loan", fact.lender)
         kept = self.reports if fact.kind == "report" else self.seen
+        if fact.kind in NOTICES and self.known:
+            kept = self.notices
         twin = kept.get(fact.id)
         if twin is not None and twin.digest == fact.digest:
             return False, None
         if twin is not None and twin.digest > fact.digest:
             raise Refused("conflict", fact.lender or self.lender)
         kept[fact.id] = fact
-        if fact.kind != "report":
+        if fact.kind != "report" and kept is not self.notices:
             self.movements[fact.id] = fact
         if self.lender is None and fact.kind == "report":
             self.lender, self.borrower = fact.lender, fact.borrower
+        return True, twin
+
+    def comes_late(self, fact):
+        """Money paid after its lender closed the loan waits until it is opened again."""
+        new = fact.id not in self.seen
+        return fact.kind in PAYS and fact.at >= self.closed_at and new
+
+    def hold(self, fact):
+        """Keeps money that waits. Answers whether it says anything new, and what it replaced."""
+        key = (fact.lender, fact.id)
+        twin = self.held.get(key)
+        if twin is not None and twin.digest == fact.digest:
+            return False, None
+        if twin is not None and twin.digest > fact.digest:
+            raise Refused("conflict", fact.lender)
+        self.held[key] = fact
         return True, twin
 
     def judge(self):

@@ -3,10 +3,10 @@
 
     compare.py A B [--show N] [--relations loans,prices,...]
 
-To the cent, every row of loans, prices, placements and statements by day and month, and the counts
-of refusals by lender and reason. Where A has a ledger, its entries must sum to zero in their
-currency, and the suspense in it must be the oracle's. Prints the first differences and exits with 1
-if there is one.
+To the cent, every row of loans, instalments, prices, placements and statements by day and month,
+of remittances and what is owed on them, and the counts of refusals by lender and reason. Where A
+has a ledger, its entries must sum to zero in their currency, and the suspense in it must be the
+oracle's. Prints the first differences and exits with 1 if there is one.
 """
 
 import argparse
@@ -22,18 +22,27 @@ csv.field_size_limit(1 << 30)
 
 KEYS = {
     "loans": ("loan_id",),
+    "instalments": ("loan_id",),
     "prices": ("loan_id",),
     "placements": ("loan_id",),
     "statements": ("lender_id", "agency_id", "day", "currency"),
+    "remitted": ("remittance_id",),
+    "clearing": ("lender_id", "agency_id", "currency"),
+    "suspense_by_age": ("lender_id", "currency", "days"),
     "statements_monthly": ("lender_id", "agency_id", "month", "currency"),
 }
 MONEY = {
     "principal", "interest", "penalty", "fee", "balance", "price", "value", "collected", "over",
     "commission", "remittance", "vat", "held", "due", "invoiced", "count", "days_past_due",
-    "score", "amount",
+    "score", "amount", "loans", "clearing", "payable", "owed_by_agency", "days_0_7", "days_8_30",
+    "days_31_60", "days_61", "prepaid", "owed_by_lender", "withheld", "paid", "past_due",
+    "past_due_days", "delinquent_days",
 }
 INSTANTS = {"event_time", "placed_at"}
-RELATIONS = "loans,prices,placements,statements,statements_monthly,refused,ledger"
+RELATIONS = (
+    "loans,instalments,prices,placements,statements,statements_monthly,remitted,clearing,"
+    "suspense_by_age,refused,ledger"
+)
 # What the page leaves open for a loan that nobody holds.
 ONLY_OF_THE_PLACED = {"price", "value", "placed_at", "desk_id"}
 

@@ -7,6 +7,9 @@ from market import SHARE, half_away, in_force, rows, scaled
 
 from reading import DAY_MICROS, Refused
 
+# Where days pass, money dated later than this many of them is not believed.
+FUTURE_DAYS = 366
+
 # By code, the order of components for debts without instalments: penalty, fee, interest,
 # principal are 0 to 3.
 ORDERS = {
@@ -91,8 +94,10 @@ class Agreements:
             ORDERS[row[name]] if row.get(name) else usual for name, usual in USUAL.items()
         )
 
-    def check(self, fact):
-        """A waiver above what its authority may waive at once."""
+    def check(self, fact, today):
+        """Money from beyond any calendar; a waiver above what its authority may waive at once."""
+        if today is not None and fact.at // DAY_MICROS > today + FUTURE_DAYS:
+            raise Refused("future_dated", fact.lender)
         limit = self.limits.get(fact.authority, 0)
         if fact.kind == "waiver" and fact.amount > limit:
             rule = f"beyond_authority:{fact.authority}:{limit // 100}.{limit % 100:02d}"
@@ -104,13 +109,13 @@ class Agreements:
                 return row
         return None
 
-    def deal(self, loan, fact, placed, stays):
+    def deal(self, loan, fact, placed, stays, on):
         """Whom money counts for: the placement at its place in the log, or by contract that in
         force when it was paid; nobody once the tail after its end is over."""
         if placed is None:
             return None
         day = fact.at // DAY_MICROS
-        contract = self.contract(loan.lender, placed.desk.agency, day)
+        contract = self.contract(loan.lender, placed.desk.agency, on)
         terms = contract or {}
         stay = placed
         if terms.get("attribution") == "paid_at":
@@ -119,7 +124,7 @@ class Agreements:
         if tail and stay.until != float("inf") and day > stay.until // DAY_MICROS + int(tail):
             return None
         if stay.desk is not placed.desk:
-            contract = self.contract(loan.lender, stay.desk.agency, day)
+            contract = self.contract(loan.lender, stay.desk.agency, on)
         return Deal(stay.desk.agency, self.rate(contract or {}, loan, fact, stay), contract)
 
     def rate(self, terms, loan, fact, stay):

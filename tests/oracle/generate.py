@@ -2,13 +2,15 @@
 """Makes intake and reference files with everything in them that goes wrong in life.
 
     generate.py --seed N --events M --out DIR [--plain] [--files K] [--contracts] [--capacity C]
-                [--priced] [--kinds]
+                [--priced] [--kinds] [--closing]
 
 Writes DIR/intake-1.jsonl and on, and DIR/reference/. The same seed writes the same bytes.
 Priced: the curve and the market have no gaps, so that every loan that names a province has a price.
 Without a capacity every agency is without limit; with one, C cases are dealt out unevenly.
 Kinds: returns, chargebacks, fees, waivers, charge-offs, refunds and payoffs too, and with contracts
 every way of paying commission.
+Closing: lenders take loans out of collection and back, agencies remit, days pass behind each file,
+up to the dates in DIR/until, and close.
 Plain: reports and payments only, each once, in order of time, none malformed.
 """
 
@@ -19,7 +21,9 @@ import random
 from datetime import datetime, timedelta, timezone
 
 import malformed
-from references import LENDERS, PRODUCTS, PROVINCES, write_agreements, write_reference
+from references import (
+    LENDERS, PRODUCTS, PROVINCES, write_agreements, write_reference, write_remittances,
+)
 
 START = int(datetime(2026, 1, 1, tzinfo=timezone.utc).timestamp())
 HOUR, DAY = 3600, 86400
@@ -42,9 +46,9 @@ def date(seconds):
 class Life:
     """One loan's events as they happened: pairs of (when, row), in business order."""
 
-    def __init__(self, dice, number, lender, borrower, plain, kinds=False):
-        self.dice, self.number, self.lender, self.plain = dice, number, lender, plain
-        self.kinds = kinds
+    def __init__(self, dice, number, lender, borrower, ways):
+        self.dice, self.number, self.lender, self.plain = dice, number, lender, ways.plain
+        self.kinds, self.closing = ways.kinds, ways.closing
         self.loan_id = f"{lender[0]}-{number:07d}" if lender != "L005" else f"贷-{number:07d}-é"
         self.borrower = borrower
         self.product = dice.choice(PRODUCTS)
@@ -174,6 +178,26 @@ class Life:
         else:
             self.movement(later, -cents - 1, "reversal", row["payment_id"])
 
+    def notice(self, when, kind):
+        row = {
+            "event_id": self.next_id("n"), "event_time": instant(when), "lender_id": self.lender,
+            "loan_id": self.loan_id, "kind": kind,
+        }
+        self.events.append((when, row))
+
+    def leave(self):
+        """The lender takes the loan out of collection; sometimes twice, sometimes it comes back."""
+        dice = self.dice
+        exits = ("settled", "refinanced", "withdrawn", "sold", "written_off")
+        when = dice.randint(self.now - 90 * DAY, self.now)
+        self.notice(when, dice.choice(exits))
+        if dice.random() < 0.2:
+            self.notice(when + dice.randint(0, 9 * DAY), dice.choice(exits))
+        if dice.random() < 0.5:
+            self.notice(when + dice.randint(1, 40 * DAY), "reopened")
+        if dice.random() < 0.3:
+            self.movement(when + dice.randint(0, 20 * DAY), dice.randint(100, 40_000))
+
     def live(self):
         dice = self.dice
         if not self.plain and dice.random() < 0.05:
@@ -200,6 +224,8 @@ class Life:
                 if not self.plain and dice.random() < 0.02:
                     self.pay(when)
             self.now = until
+        if self.closing and dice.random() < 0.15:
+            self.leave()
         if not self.plain and dice.random() < 0.01:
             self.movement(self.now, -dice.randint(1, 900), "reversal", "p-nobody-has-seen")
         if not self.plain and dice.random() < 0.01:
@@ -262,6 +288,8 @@ def elsewhere(dice, text):
 
 def other_content(dice, row):
     copy = dict(row)
+    if "principal" not in row and "payment_id" not in row:
+        return None
     if "payment_id" not in row:
         copy["principal"] = money(dice.randint(0, 500_000))
         copy["days_past_due"] = row["days_past_due"] + dice.choice((0, 0, 15))
@@ -280,23 +308,25 @@ def foreign(dice, row, lender):
     return copy
 
 
-def lives(dice, events, plain, kinds=False):
+def lives(dice, events, ways):
     """Loans until there are events enough; a borrower has one to four of them with a lender."""
     number = 0
     while True:
         lender = dice.choice(LENDERS)
         # Borrower numbers repeat between lenders on purpose.
-        borrower = f"B{dice.randint(0, events // 3):07d}-{number}" if plain else f"B{number:07d}"
+        borrower = f"B{number:07d}"
+        if ways.plain:
+            borrower = f"B{dice.randint(0, events // 3):07d}-{number}"
         for _ in range(dice.choice((1, 1, 1, 1, 2, 2, 3, 4))):
             number += 1
-            yield Life(dice, number, lender, borrower, plain, kinds)
+            yield Life(dice, number, lender, borrower, ways)
 
 
-def rows(dice, events, plain, kinds=False):
+def rows(dice, events, ways):
     timed = []
-    count = 0
+    count, plain = 0, ways.plain
     good = events if plain else events - events // 60
-    for life in lives(dice, good, plain, kinds):
+    for life in lives(dice, good, ways):
         for seconds, row in arrivals(dice, life):
             count += 1
             timed.append((seconds, count, row))
@@ -309,7 +339,7 @@ def rows(dice, events, plain, kinds=False):
             lines.insert(place, malformed.line(dice, place))
         # Blank lines are no rows.
         lines = [line + b"\r\n\n" if dice.random() < 0.001 else line for line in lines]
-    return lines
+    return lines, [seconds for seconds, _, _ in timed[:good]]
 
 
 def write_row(dice, row, plain):
@@ -330,21 +360,30 @@ def main():
     parser.add_argument("--capacity", type=int)
     parser.add_argument("--priced", action="store_true")
     parser.add_argument("--kinds", action="store_true")
+    parser.add_argument("--closing", action="store_true")
     args = parser.parse_args()
     dice = random.Random(args.seed)
     os.makedirs(args.out, exist_ok=True)
-    lines = rows(dice, args.events, args.plain, args.kinds)
+    lines, times = rows(dice, args.events, args)
     share = -(-len(lines) // args.files)
+    until = []
     for index in range(args.files):
         path = os.path.join(args.out, f"intake-{index + 1}.jsonl")
         with open(path, "wb") as file:
             for line in lines[index * share:(index + 1) * share]:
                 file.write(line + b"\n")
+        # Not to the very last straggler: days cost time.
+        last = min((index + 1) * share, len(times) * 19 // 20) - 1
+        until.append(date(times[last] + 5 * DAY))
     folder = os.path.join(args.out, "reference")
     whole = args.plain or args.priced
     write_reference(dice, folder, whole, args.contracts, args.capacity)
     if args.kinds:
         write_agreements(dice, folder, args.contracts)
+    if args.closing:
+        write_remittances(dice, folder)
+        with open(os.path.join(args.out, "until"), "w", encoding="utf-8") as file:
+            file.write(" ".join(until) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 """The default program, computed a second time, naively.
 
     oracle.py --intake FILE... --reference DIR --out DIR [--case loan|borrower] [--lender L]
+              [--until DATE...]
 
 Reads canonical JSON lines in the order given, one fact after the other, and writes loans, prices,
 placements, statements, refused (counts) and suspense as CSV. It shares no code with the product.
-Dispatch is the case without limits: agencies of empty capacity, decided at once.
+Dispatch is the case without limits: agencies of empty capacity, decided at once. Days pass up to
+one date behind the last file, or up to a date of its own behind each.
 """
 
 import argparse
@@ -14,13 +16,12 @@ import os
 from collections import Counter, defaultdict
 
 from account import Loan
+from clearing import remittances
 from contracts import Agreements
 from market import SHARE, Market, half_away
-from reading import (
-    BUCKETS, DAY_MICROS, DEBT_ONLY, PARTS, Refused, bucket, date_text, instant_text, money, read,
-    use_key,
-)
-from settled import settled
+from reading import DAY_MICROS, EXITS, NOTICES, Fact, Refused, bucket, date_days, read, use_key
+from relations import RELATIONS
+from settled import Settled
 
 VALUE_MIN = 0
 SWITCH_MARGIN = 1000
@@ -30,14 +31,21 @@ UNIT = SHARE * SHARE
 class Terms:
     """What pricing and dispatch look at: the newest report, less the movements after it."""
 
-    def __init__(self, loan, day):
+    def __init__(self, loan, day, today):
         newest = loan.newest()
         self.product, self.province, self.score = newest.product, newest.province, newest.score
-        self.bucket = bucket(newest.days)
+        self.days = days_past_due(newest, today)
+        self.bucket = bucket(self.days)
         self.balance = sum(loan.owed)
         self.lender = loan.lender
         self.day = day
         self.price = None
+
+
+def days_past_due(report, today):
+    """What was reported, and the days that have passed since."""
+    passed = 0 if today is None else max(today - report.at // DAY_MICROS, 0)
+    return report.days + passed
 
 
 class Placement:
@@ -48,8 +56,8 @@ class Placement:
         # From when to when it was in force, and the loan as it was placed.
         self.since, self.until = at, float("inf")
         self.days, self.balance = 0, 0
-        # How it stands: placed; paid, when the money was in; over, when debt came back by other
-        # than a reversal and the loan was to be decided anew.
+        # How it stands: placed; paid, when the money was in; how its lender took it out; over,
+        # when debt came back by other than a reversal, or the loan did, and was to be decided anew.
         self.status = "placed"
 
 
@@ -66,35 +74,84 @@ class Book:
         self.placed = {}
         self.cases = defaultdict(list)
         self.refused = Counter()
+        # the newest day tick, and the newest instant of all
+        self.today, self.latest = None, 0
+        # known loans, in the order in which they appeared
+        self.known = []
+        self.settled = Settled()
 
     def take(self, fact):
         loan = self.loans.setdefault(fact.loan, Loan(fact.loan, self.agreements.orders))
-        new = not loan.known
-        if not self.keep(loan, fact) or not loan.known:
+        if loan.known:
+            self.follow(loan, fact)
             return
-        if not new:
-            self.letter(loan, fact)
+        replaced = loan.movements.get(fact.id)
+        changed = self.keep(loan, fact)
+        if not loan.known:
+            if changed:
+                self.settled.wait(loan, fact, replaced)
             return
-        # The loan appears: its own report comes first, then the movements that waited for it.
+        # The loan appears: its own report comes first, then what waited for it.
         waiting, loan.movements, loan.seen = loan.movements, {}, {}
         self.cases[self.case_key(loan)].append(loan)
+        self.known.append(loan)
         self.letter(loan, fact)
-        for movement in waiting.values():
-            try:
-                if self.keep(loan, movement):
-                    self.letter(loan, movement)
-            except Refused as no:
-                self.refuse(no.lender, no.reason)
+        for one in waiting.values():
+            self.settled.release(loan, one)
+            self.again(loan, one)
+
+    def again(self, loan, fact):
+        """What waited is read once more."""
+        try:
+            self.follow(loan, fact)
+        except Refused as no:
+            self.refuse(no.lender, no.reason)
+
+    def follow(self, loan, fact):
+        """A fact about a loan that is known."""
+        foreign = fact.lender is not None and fact.lender != loan.lender
+        if not foreign and loan.comes_late(fact):
+            changed, twin = loan.hold(fact)
+            if twin is not None:
+                self.refuse(twin.lender, "conflict")
+            if changed:
+                self.settled.wait(loan, fact, twin)
+            return
+        if not self.keep(loan, fact):
+            return
+        self.letter(loan, fact)
+        if fact.kind not in NOTICES:
+            return
+        if fact.kind == "reopened":
+            loan.closed_at = float("inf")
+        elif fact.kind != "written_off":
+            loan.closed_at = fact.at
+        if loan.closed_at == float("inf"):
+            held, loan.held = loan.held, {}
+            for one in held.values():
+                self.settled.release(loan, one)
+                self.again(loan, one)
+
+    def pass_days(self, until):
+        """Every day after the latest report, up to and including one. Each ages every loan."""
+        for day in range(self.latest // DAY_MICROS + 1, until + 1):
+            self.today, self.latest = day, day * DAY_MICROS
+            self.settled.today = day
+            tick = Fact()
+            tick.kind, tick.at = "touched", self.latest
+            for loan in self.known:
+                self.letter(loan, tick)
 
     def keep(self, loan, fact):
         """Whether a fact says anything new of its loan."""
-        stood = loan.movements.get(fact.id) if fact.kind != "report" else None
+        moves = fact.kind != "report" and fact.kind not in NOTICES
+        stood = loan.movements.get(fact.id) if moves else None
         changed, twin = loan.take(fact)
         if twin is not None:
             self.refuse(twin.lender or loan.lender, "conflict")
         try:
-            if changed and loan.known:
-                self.agreements.check(fact)
+            if changed and loan.known and moves:
+                self.agreements.check(fact, self.today)
         except Refused as no:
             if stood is None:
                 del loan.movements[fact.id]
@@ -110,19 +167,27 @@ class Book:
         return (loan.lender, loan.borrower) if self.by_borrower else loan.loan_id
 
     def letter(self, loan, fact):
-        """One fact about a known loan: fold, price, decide, attribute."""
-        for reversal, reason in loan.fold():
-            self.refuse(reversal.lender or loan.lender, reason)
+        """One fact about a known loan: fold, price, decide, attribute, settle."""
+        if fact.kind != "touched":
+            for reversal, reason in loan.fold():
+                self.refuse(reversal.lender or loan.lender, reason)
+            self.latest = max(self.latest, loan.newest().at)
         before = self.terms.get(loan.loan_id)
-        terms = Terms(loan, fact.at // DAY_MICROS)
+        terms = Terms(loan, fact.at // DAY_MICROS, self.today)
         terms.price = self.market.price(terms)
         self.terms[loan.loan_id] = terms
         waited = before is not None and before.price is not None
         self.turn(loan, fact, waited)
-        if fact.kind != "report":
-            placed, stays = self.placed.get(loan.loan_id), self.stays[loan.loan_id]
-            deal = self.agreements.deal(loan, fact, placed, stays)
-            loan.read_at.setdefault(fact.id, deal)
+        if fact.kind in ("touched", *NOTICES):
+            return
+        if fact.kind == "report":
+            self.settled.letter(loan)
+            return
+        placed, stays = self.placed.get(loan.loan_id), self.stays[loan.loan_id]
+        on = self.settled.booked_on(fact.at // DAY_MICROS)
+        deal = self.agreements.deal(loan, fact, placed, stays, on)
+        loan.read_at.setdefault(fact.id, deal)
+        self.settled.letter(loan)
 
     def turn(self, loan, fact, waited):
         """What a fact does to its loan's placement. `waited`: it had a price before."""
@@ -130,6 +195,16 @@ class Book:
         case = self.cases[self.case_key(loan)]
         held = [one for one in case if self.is_held(one)]
         desk = self.placed[held[0].loan_id].desk if held else None
+        if fact.kind in EXITS or loan.exited and fact.kind != "reopened":
+            self.leave(loan, fact)
+            if not [one for one in case if self.is_held(one)]:
+                self.decide(case, fact)
+            return
+        if loan.exited:
+            # It comes back as if it were new.
+            loan.exited, waited = None, False
+            if placed is not None:
+                placed.status = "over"
         if here.balance <= 0:
             if self.is_held(loan):
                 placed.status = "paid"
@@ -143,12 +218,23 @@ class Book:
             self.lapse(placed)
             self.decide(case, fact)
         elif self.is_held(loan) or (waited and (placed is None or placed.status == "over")):
-            if fact.kind == "report":
+            if fact.kind in ("report", "touched", "reopened"):
                 self.decide_again(case, desk, fact)
         else:
             self.lapse(placed)
             if here.price is not None and self.market.eligible(desk, here):
                 self.place([loan], desk, fact)
+
+    def leave(self, loan, fact):
+        """A lender takes a loan out of collection, or something comes of one that is out."""
+        placed = self.placed.get(loan.loan_id)
+        if fact.kind not in EXITS:
+            return
+        if placed is not None:
+            if placed.status == "placed":
+                placed.until = min(placed.until, fact.at)
+            placed.status = fact.kind
+        loan.exited = fact.kind
 
     def resumes(self, placed, desk, fact):
         """Debt reopened by a reversal goes on where it was, unless its case is elsewhere."""
@@ -166,7 +252,9 @@ class Book:
 
     def is_open(self, loan):
         terms = self.terms.get(loan.loan_id)
-        return terms is not None and terms.price is not None and terms.balance > 0
+        return terms is not None and terms.price is not None and terms.balance > 0 and (
+            loan.exited is None
+        )
 
     def decide(self, case, fact):
         """A case that nobody holds goes where it is worth most."""
@@ -215,126 +303,20 @@ class Book:
             value = half_away(self.market.value(desk, terms), UNIT)
             rate = self.market.rate(desk, terms)
             placed = Placement(desk, terms.price, value, fact.at, rate)
-            placed.days, placed.balance = loan.newest().days, max(terms.balance, 0)
+            placed.days, placed.balance = terms.days, max(terms.balance, 0)
             for stay in self.stays[loan.loan_id]:
                 stay.until = min(stay.until, fact.at)
             self.stays[loan.loan_id].append(placed)
             self.placed[loan.loan_id] = placed
 
 
-def loan_rows(book):
-    for loan in book.loans.values():
-        if loan.known:
-            newest = loan.newest()
-            owed = dict(zip(PARTS, loan.owed))
-            yield (
-                loan.loan_id, loan.lender, newest.borrower, newest.product, newest.province,
-                *(money(owed[part]) for part in ("principal", "interest", "penalty", "fee")),
-                money(sum(loan.owed)), newest.days, BUCKETS[bucket(newest.days)],
-                date_text(newest.origination), date_text(newest.due), newest.phone, newest.score,
-                None if newest.contactable is None else str(newest.contactable).lower(),
-                newest.id, instant_text(newest.at),
-            )
-
-
-def price_rows(book):
-    for loan in book.loans.values():
-        if loan.known:
-            terms = book.terms[loan.loan_id]
-            price = None if terms.price is None else money(terms.price)
-            yield (
-                loan.loan_id, loan.lender, terms.product, terms.province,
-                BUCKETS[terms.bucket], money(terms.balance), price,
-            )
-
-
-def placement_rows(book):
-    for loan in book.loans.values():
-        if not loan.known:
-            continue
-        terms, placed = book.terms[loan.loan_id], book.placed.get(loan.loan_id)
-        if placed is None or placed.status == "over":
-            status = "unpriced" if terms.price is None else "waiting"
-            yield (loan.loan_id, loan.lender, "", "", "", "", "", status)
-            continue
-        yield (
-            loan.loan_id, loan.lender, placed.desk.agency, placed.desk.agency,
-            money(placed.price), money(placed.value), instant_text(placed.at),
-            placed.status,
-        )
-
-
-def statement_rows(book):
-    for key, line in settled(book)[0].items():
-        yield (*key, *statement_cells(line))
-
-
-def month_rows(book):
-    months = defaultdict(lambda: [0] * 11)
-    for (lender, agency, day, currency), line in settled(book)[0].items():
-        month = months[(lender, agency, day[:7] + "-01", currency)]
-        for index, amount in enumerate(line):
-            month[index] += amount
-    for key, line in months.items():
-        yield (*key, *statement_cells(line))
-
-
-def statement_cells(line):
-    count, penalty, fee, interest, principal, over, commission, *rest = line
-    collected = penalty + fee + interest + principal
-    amounts = (
-        collected, penalty, fee, interest, principal, over, commission, collected - commission,
-        *rest,
-    )
-    return (count, *(money(amount) for amount in amounts))
-
-
-def suspense_rows(book):
-    for loan in book.loans.values():
-        if not loan.known and loan.movements:
-            waiting = [
-                move.amount for move in loan.movements.values() if move.kind not in DEBT_ONLY
-            ]
-            if waiting:
-                yield loan.loan_id, len(waiting), money(sum(waiting))
-
-
-def account_rows(book):
-    for (account, currency), amount in settled(book)[1].items():
-        if amount:
-            yield account, currency, money(amount)
-
-
-RELATIONS = {
-    "loans": (
-        "loan_id,lender_id,borrower_id,product,province,principal,interest,penalty,fee,balance,"
-        "days_past_due,bucket,origination_date,due_date,phone_masked,score,contactable,event_id,"
-        "event_time", loan_rows,
-    ),
-    "prices": ("loan_id,lender_id,product,province,bucket,balance,price", price_rows),
-    "placements": (
-        "loan_id,lender_id,agency_id,desk_id,price,value,placed_at,status", placement_rows,
-    ),
-    "statements": (
-        "lender_id,agency_id,day,currency,count,collected,penalty,fee,interest,principal,over,"
-        "commission,remittance,vat,held,due,invoiced", statement_rows,
-    ),
-    "statements_monthly": (
-        "lender_id,agency_id,month,currency,count,collected,penalty,fee,interest,principal,over,"
-        "commission,remittance,vat,held,due,invoiced", month_rows,
-    ),
-    "refused": (
-        "lender_id,reason,count",
-        lambda book: ((*key, count) for key, count in book.refused.items()),
-    ),
-    "suspense": ("loan_id,count,amount", suspense_rows),
-    "accounts": ("account,currency,amount", account_rows),
-}
-
-
-def run(intake, reference, case, lender=None):
+def run(intake, reference, case, lender=None, until=()):
     book = Book(Market(reference), Agreements(reference), case)
-    for path in intake:
+    book.remittances = remittances(reference)
+    for one in book.remittances:
+        one.post(book.settled.accounts)
+    behind = [None] * (len(intake) - len(until)) + list(until)
+    for path, day in zip(intake, behind):
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
@@ -345,6 +327,8 @@ def run(intake, reference, case, lender=None):
                     book.take(fact)
                 except Refused as no:
                     book.refuse(no.lender, no.reason)
+        if day is not None:
+            book.pass_days(date_days(day))
     return book
 
 
@@ -365,11 +349,12 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--case", choices=("loan", "borrower"), default="borrower")
     parser.add_argument("--lender")
+    parser.add_argument("--until", nargs="+", default=())
     parser.add_argument("--key", help="the key file of the deployment that is compared with")
     args = parser.parse_args()
     if args.key:
         use_key(args.key)
-    write(run(args.intake, args.reference, args.case, args.lender), args.out)
+    write(run(args.intake, args.reference, args.case, args.lender, args.until), args.out)
 
 
 if __name__ == "__main__":

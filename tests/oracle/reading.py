@@ -25,6 +25,9 @@ DAY_MICROS = 86_400_000_000
 NO_CURRENCY = "XXX"
 KINDS = ("payment", "reversal", "return", "chargeback", "nsf_fee", "waiver", "charge_off",
          "refund", "payoff")
+# What a lender decides about a loan, beside what it reports of it.
+EXITS = ("settled", "refinanced", "withdrawn", "sold", "written_off")
+NOTICES = (*EXITS, "reopened")
 # Those that change a debt without money.
 DEBT_ONLY = ("nsf_fee", "waiver", "charge_off")
 
@@ -166,7 +169,9 @@ def read(line, lender=None):
     fact.lender = _text(raw.get("lender_id")) or lender
     fact.loan = _text(raw.get("loan_id"))
     _need(fact.loan, "missing_loan_id", fact)
-    if raw.get("payment_id") is None:
+    if raw.get("payment_id") is None and raw.get("kind") in NOTICES:
+        _notice(raw, fact)
+    elif raw.get("payment_id") is None:
         _report(raw, fact)
     else:
         _movement(raw, fact)
@@ -220,6 +225,14 @@ def _report(raw, fact):
     fact.score = _integer(raw.get("score"))
     contactable = raw.get("contactable")
     fact.contactable = contactable if isinstance(contactable, bool) else None
+
+
+def _notice(raw, fact):
+    fact.kind = raw["kind"]
+    fact.id = _text(raw.get("event_id"))
+    _need(fact.id, "missing_event_id", fact)
+    fact.at = instant(raw.get("event_time"))
+    _need(fact.at is not None, "bad_time", fact)
 
 
 def _movement(raw, fact):

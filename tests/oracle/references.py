@@ -82,6 +82,21 @@ def write_agreements(dice, folder, contracts):
     write(folder, "contracts", ",".join(found[0]), [tuple(row.values()) for row in found])
 
 
+def write_remittances(dice, folder):
+    """What agencies send now and then: too little, too much, with and without their commission."""
+    chosen, found = dice.choice, []
+    for number in range(60):
+        amount, day = dice.randint(1_000, 900_000), dice.randint(1, 28)
+        withheld, paid = chosen((0, amount // 5)), chosen((0, 0, amount // 9))
+        found.append((
+            f"R{number:03d}", chosen(LENDERS), f"A{dice.randint(1, 12):02d}", "CNY",
+            f"2026-{dice.randint(1, 9):02d}-{day:02d}",
+            *(f"{cents // 100}.{cents % 100:02d}" for cents in (amount, withheld, paid)),
+        ))
+    write(folder, "remittances", "remittance_id,lender_id,agency_id,currency,received_on,amount,"
+          "withheld,paid", found)
+
+
 def shares(dice, agencies, capacity):
     """Deals out a capacity unevenly: a few agencies have most of it, one has none."""
     weights = [0, *(dice.random() ** 2 for _ in agencies[1:])]

@@ -133,16 +133,28 @@ fn run_behind(
     batch.hand_out(said);
     references(args, batch)?;
     batch.round()?;
+    let mut files = 0;
     for next in nexts {
         match next {
             Next::Parts(ahead) => batch.follow_front(ahead)?,
-            Next::EndOfFile => batch.settle()?,
+            Next::EndOfFile => {
+                batch.settle()?;
+                files += 1;
+                pass_days(args, batch, files)?;
+            }
         }
     }
-    if let Some(day) = args.until {
-        batch.until(i64::from(day.0))?;
-    }
     Ok(())
+}
+
+/// Lets days pass behind a file: behind each up to its own date, or behind the last up to the one.
+fn pass_days(args: &BatchArgs, batch: &mut Batch, files: usize) -> Result<(), Failure> {
+    let day = match args.until.len() {
+        1 if files < args.intake.len() => None,
+        1 => args.until.first(),
+        _ => args.until.get(files - 1),
+    };
+    day.map_or(Ok(()), |day| Ok(batch.until(i64::from(day.0))?))
 }
 
 fn dialects(args: &BatchArgs, settings: &Settings, lender: &str) -> Result<Vec<Source>, Failure> {

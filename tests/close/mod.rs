@@ -5,6 +5,7 @@ mod invariants;
 mod lendingclub;
 mod reconcile;
 mod story;
+mod wire;
 
 use story::Story;
 
@@ -76,6 +77,9 @@ fn a_loan_grows_older_as_days_pass() {
 const CLEARING: &str = "agency_id,clearing,payable,owed_by_agency,days_0_7,days_8_30,days_31_60,\
     days_61,prepaid,owed_by_lender";
 
+const REMITTANCES: &str =
+    "remittance_id,lender_id,agency_id,currency,received_on,amount,withheld\n";
+
 fn paid_over_three_months(remittances: &str) -> Story {
     let mut references = vec![("agencies", AGENCIES)];
     if !remittances.is_empty() {
@@ -112,8 +116,8 @@ fn what_an_agency_owes_is_shown_by_age() {
 
 #[test]
 fn a_remittance_pays_the_oldest_first() {
-    let head = "remittance_id,lender_id,agency_id,currency,received_on,amount,withheld\n";
-    let story = paid_over_three_months(&format!("{head}R1,L1,A1,CNY,2026-03-05,120.00,30.00\n"));
+    let story =
+        paid_over_three_months(&format!("{REMITTANCES}R1,L1,A1,CNY,2026-03-05,120.00,30.00\n"));
     assert_eq!(
         story.show("clearing", CLEARING),
         "A1,230.00,46.00,184.00,24.00,40.00,120.00,0.00,0.00,0.00\n"
@@ -122,7 +126,8 @@ fn a_remittance_pays_the_oldest_first() {
     let clearing = story.sum("ledger", "amount", &[("account", "agency_clearing")]);
     assert_eq!(clearing, 23_000);
     // More than was due is prepaid.
-    let story = paid_over_three_months(&format!("{head}R1,L1,A1,CNY,2026-03-05,314.00,76.00\n"));
+    let story =
+        paid_over_three_months(&format!("{REMITTANCES}R1,L1,A1,CNY,2026-03-05,314.00,76.00\n"));
     assert_eq!(
         story.show("clearing", CLEARING),
         "A1,-10.00,0.00,-10.00,0.00,0.00,0.00,0.00,10.00,0.00\n"

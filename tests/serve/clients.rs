@@ -8,12 +8,12 @@ use std::process::{Command, Output};
 use super::{Open, PASSWORD, open, room};
 
 /// Says why a test is skipped; in CI that is a failure.
-fn skip(reason: &str) {
+pub fn skip(reason: &str) {
     assert!(std::env::var_os("CI").is_none(), "{reason}");
     println!("skipped: {reason}");
 }
 
-fn psql(open: &Open, commands: &[&str]) -> Option<Output> {
+pub fn psql(open: &Open, commands: &[&str]) -> Option<Output> {
     let mut psql = Command::new("psql");
     psql.args(["-X", "-h", "127.0.0.1", "-p", &open.address.port().to_string()]);
     psql.args(["-U", "ana", "-d", "recoup", "-v", "ON_ERROR_STOP=1"]);

@@ -1,6 +1,6 @@
 //! The reading room from outside: its relations, and its answers to the clients people use.
 
-mod clients;
+pub mod clients;
 mod follow;
 mod keep;
 mod limits;

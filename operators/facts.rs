@@ -5,6 +5,7 @@
 //! the stage reads, and the row in that message. `shard` is the shard of the stage that holds it.
 
 mod books;
+mod instalments;
 mod notices;
 mod reference;
 mod statements;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-pub use books::{attributed, bookings, ledger, lines};
+pub use books::{attributed, bookings, ledger, lines, refolded};
+pub use instalments::instalments;
 pub use notices::{NOTICES, is_notice};
 pub use reference::{
     agencies, authorities, calendars, contracts, curve, desks, exclusions, market, pauses,
@@ -80,7 +82,7 @@ pub fn canonical() -> SchemaRef {
 }
 
 /// The fields of a canonical record: a report's, then a payment's.
-pub const CANONICAL: [&str; 28] = [
+pub const CANONICAL: [&str; 29] = [
     "event_id",
     "event_time",
     "lender_id",
@@ -109,6 +111,7 @@ pub const CANONICAL: [&str; 28] = [
     "reason",
     "payer",
     "authority",
+    "instalments",
 ];
 
 /// What a movement of money or debt may be. What is taken back has a negative amount.
@@ -179,6 +182,8 @@ fn fact_columns() -> Vec<(&'static str, DataType)> {
         ("reason", Utf8),
         ("payer", Utf8),
         ("authority", Utf8),
+        // the schedule of a report, if it has one: `2026-02-01:1000.00:30.00|…`
+        ("instalments", Utf8),
         // where the record came from, for people: `intake:41:7`, or `file.json:12`
         ("source", Utf8),
     ]

@@ -17,7 +17,7 @@ use recoup_operators::memory::digest::digest;
 use recoup_operators::settle::invariants::Broken;
 use recoup_sql::{Memories, Said, Stage};
 
-use crate::audit;
+use crate::audit::Audit;
 use crate::commit::ShardCommit;
 use crate::cursor::{self, Cursor};
 use crate::decoder::{Decoder, Facts};
@@ -92,6 +92,7 @@ pub struct Group {
     /// Whether memory that another program handed over may be taken as it is.
     pub migrate: bool,
     decoder: Decoder,
+    audit: Audit,
     /// The parts of a reference version whose last part has not been read yet.
     parts: Vec<RecordBatch>,
     /// Messages of a step that was begun by another, until its last one is read.
@@ -124,6 +125,7 @@ impl Group {
             step_bytes_max: 16 * 1024 * 1024,
             migrate: false,
             decoder,
+            audit: Audit::default(),
             parts: vec![],
             held: vec![],
         }
@@ -190,8 +192,10 @@ impl Group {
             }
         }
         assert!(by_shard.is_empty(), "only shards that read something say something");
-        if !step.commits.is_empty() {
-            step.broken = audit::of(&self.stage);
+        // What a replay breaks was counted when it was said.
+        match step.commits.is_empty() {
+            true => self.audit.watch(&self.stage),
+            false => step.broken = self.audit.of(&self.stage),
         }
         Ok(step)
     }

@@ -33,5 +33,9 @@ SELECT
 FROM stamped
 WHERE loan_id IS NOT NULL;
 
+-- Of a loan with a schedule, how late each instalment is.
+INSERT INTO book.instalments
+SELECT * FROM account('letters', 'instalments');
+
 INSERT INTO book.refused
 SELECT * FROM account('letters', 'refused');

@@ -117,10 +117,11 @@ impl Change<'_> {
         let undone = payment.map(|payment| payment.act).filter(|act| !act.is_money());
         let act = undone.filter(|_| movement.act.undoes()).unwrap_or(movement.act);
         let report = booked.report.map(|report| &history.reports[report as usize]);
-        let days = report.map(|report| {
+        let reported = report.map(|report| {
             let passed = day_of(movement.at).saturating_sub(day_of(report.at)).max(0);
             report.days_past_due.saturating_add(passed)
         });
+        let days = booked.days.or(reported);
         let grounds = [self.letters.reason, self.letters.payer, self.letters.authority];
         let grounds = grounds.into_iter().find_map(|column| text(column, self.i));
         let booking = Booking {

@@ -1,12 +1,15 @@
 //! What is owed, component by component, and what one movement after the other makes of it.
 
 use super::acts::Act;
+use super::history::Movement;
+use super::loans::day_of;
+use super::plan::Plan;
 use super::waterfalls::{Orders, Standing, code, order};
 
 /// Penalty, fee, interest, principal, over, before the first report.
 pub type Parts = [i64; 6];
 
-const PENALTY: usize = 0;
+pub const PENALTY: usize = 0;
 const PRINCIPAL: usize = 3;
 /// What exceeds the debt.
 pub const OVER: usize = 4;
@@ -40,6 +43,8 @@ pub struct Booked {
     /// What was owed before it, and the place of the report that says so.
     pub balance: i64,
     pub report: Option<u32>,
+    /// Days past due by instalment, of a loan with a schedule.
+    pub days: Option<i32>,
 }
 
 /// The debt of a stretch of movements and their sum.
@@ -91,10 +96,21 @@ impl Debt {
     }
 }
 
+/// What a report says is owed, and in which orders money fills it.
+#[derive(Clone, Default)]
+pub struct Opening {
+    pub owed: [i64; 4],
+    pub orders: Orders,
+    pub plan: Option<Plan>,
+}
+
 /// Where in a segment the walk stands.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Walk {
     pub debt: Debt,
+    /// The debt by instalments, if the report of the segment has a schedule; then nothing of it
+    /// is in `debt` but its waterfall.
+    pub plan: Option<Plan>,
     /// What went over before the stretch began.
     over: i64,
     /// The borrower's credit, from all segments.
@@ -112,10 +128,12 @@ pub struct Walk {
 
 impl Walk {
     /// A report opens a segment.
-    pub fn open(&mut self, at: usize, owed: [i64; 4], orders: Orders) {
+    pub fn open(&mut self, at: usize, opening: Opening) {
         self.over = 0;
-        self.orders = orders;
-        self.debt = Debt { owed, sum: 0, code: code(orders, self.standing()) };
+        self.orders = opening.orders;
+        let owed = if opening.plan.is_some() { [0; 4] } else { opening.owed };
+        self.debt = Debt { owed, sum: 0, code: code(opening.orders, self.standing()) };
+        self.plan = opening.plan;
         self.started = (self.credit, self.settled, self.charged_off);
         self.segment_start = at;
         self.stretch_start = at;
@@ -146,14 +164,42 @@ impl Walk {
         self.debt.code = code(self.orders, self.standing());
     }
 
+    /// What is still owed.
+    pub fn rest(&self) -> [i64; 4] {
+        self.plan.as_ref().map_or_else(|| self.debt.rest(), Plan::rest)
+    }
+
+    /// What is still owed in all.
+    pub fn balance(&self) -> i64 {
+        match &self.plan {
+            Some(plan) => plan.rest().into_iter().fold(0, i64::saturating_add),
+            None => self.debt.balance(),
+        }
+    }
+
+    /// What is still owed, as one debt.
+    pub fn end(&self) -> Debt {
+        match &self.plan {
+            Some(plan) => Debt { owed: plan.rest(), ..self.debt },
+            None => self.debt,
+        }
+    }
+
     /// What a movement of its own books; reversals are not.
-    pub fn take(&mut self, act: Act, amount: i64, i: usize) -> Parts {
-        let parts = match act {
-            Act::Chargeback | Act::Refund => self.pay_out(-amount, i),
-            Act::NsfFee => self.charge(amount, i),
-            Act::Waiver | Act::Settlement => self.waive(amount, i),
-            Act::ChargeOff => self.debt.cover(amount),
-            Act::Payment | Act::Payoff | Act::Reversal | Act::Return => self.debt.book(amount),
+    pub fn take(&mut self, one: &Movement, i: usize) -> Parts {
+        let (act, amount) = (one.act, one.amount);
+        let parts = match (&mut self.plan, act) {
+            (Some(plan), _) => {
+                let paid = (amount, day_of(one.at));
+                let parts = plan.take(act, paid, self.debt.code, self.credit);
+                self.over += parts[OVER];
+                parts
+            }
+            (None, Act::Chargeback | Act::Refund) => self.pay_out(-amount, i),
+            (None, Act::NsfFee) => self.charge(amount, i),
+            (None, Act::Waiver | Act::Settlement) => self.waive(amount, i),
+            (None, Act::ChargeOff) => self.debt.cover(amount),
+            (None, _) => self.debt.book(amount),
         };
         self.credit += parts[OVER];
         self.stand(act, 1, i);
@@ -193,8 +239,13 @@ impl Walk {
 
     /// A reversal from beyond the segment: what its payment booked is owed again. A fee that is
     /// taken back lowers the debt; where it is paid by now, it is the borrower's.
-    pub fn reopen(&mut self, i: usize, booked: &Parts) -> Parts {
+    pub fn reopen(&mut self, i: usize, day: i32, booked: &Parts) -> Parts {
         self.restart(i);
+        if let Some(plan) = &mut self.plan {
+            let parts = plan.reopen(day, booked);
+            self.over += parts[OVER];
+            return parts;
+        }
         let mut parts = booked.map(|part| -part);
         for (part, taken) in parts.iter_mut().enumerate().take(OVER) {
             let owed = self.debt.owed[part];
@@ -213,7 +264,7 @@ impl Walk {
     /// What changed since an earlier state of the same segment.
     pub fn changed_since(&self, before: &Walk) -> Parts {
         let mut parts = [0; 6];
-        let rests = self.debt.rest().into_iter().zip(before.debt.rest());
+        let rests = self.rest().into_iter().zip(before.rest());
         for (part, (now, then)) in parts.iter_mut().zip(rests) {
             *part = then - now;
         }

@@ -5,14 +5,19 @@
 //! the fill after it and the fill before it. The movements between two reports are a segment. A
 //! reversal in its payment's segment leaves the loan as if the payment had never come; one whose
 //! payment lies in an earlier segment reopens exactly what that payment booked. What changes the
-//! debt itself (a fee, a waiver, money paid out) begins a new stretch of fills.
+//! debt itself (a fee, a waiver, money paid out) begins a new stretch of fills. Where a report has
+//! a schedule, its segment is walked by instalment (`plan`).
 //!
 //! Everything here depends on the set of facts only, never on their order of arrival.
 
 use super::acts::Act;
-use super::debt::{BEFORE, Booked, Debt, OVER, Parts, Stands, Walk, difference};
+use super::debt::{BEFORE, Booked, Debt, OVER, Opening, Parts, Stands, Walk, difference};
 use super::history::{History, Movement, Target};
-use super::waterfalls::{self, Standing};
+use super::loans::day_of;
+use super::plan::Plan;
+use super::waterfalls::Standing;
+use crate::memory::Keys;
+use crate::settle::waterfall::Item;
 
 /// The outcome of a fold, by place of movement in order of arrival.
 #[derive(Default)]
@@ -24,6 +29,8 @@ pub struct Fold {
     pub newest: Option<u32>,
     /// What the newest report says and the movements after it.
     pub debt: Debt,
+    /// What of it is open by instalment, where the newest report has a schedule.
+    pub items: Option<Vec<Item>>,
     /// How the loan stands after all.
     pub standing: Standing,
     /// Instant of the last movement in business order.
@@ -38,8 +45,8 @@ pub struct Fold {
 const NONE: u32 = u32::MAX;
 
 impl Fold {
-    /// Folds a history anew.
-    pub fn run(&mut self, history: &History) {
+    /// Folds a history anew. Texts hold the rules of advanced allocations.
+    pub fn run(&mut self, history: &History, texts: &Keys) {
         self.stand(history);
         self.sort(history);
         let mut walk = Walk::default();
@@ -50,14 +57,16 @@ impl Fold {
             let own = self.segments[place];
             if own != segment || i == 0 {
                 segment = own;
-                let (owed, orders) = self.opening(history, own);
-                walk.open(i, owed, orders);
+                walk.open(i, self.opening(history, texts, own));
             }
             if self.booked[place].stands == Stands::Booked {
-                let balance = walk.debt.balance();
+                let balance = walk.balance();
+                let day = day_of(movement.at);
+                let days = walk.plan.as_ref().map(|plan| plan.days_past_due(day));
                 let report = own.checked_sub(1).map(|report| self.reports[report as usize]);
-                let mut booked = self.book(history, &mut walk, i, movement);
+                let mut booked = self.book((history, texts), &mut walk, i, movement);
                 booked.balance = balance;
+                booked.days = days;
                 booked.report = report;
                 self.booked[place] = booked;
             }
@@ -65,23 +74,24 @@ impl Fold {
         self.newest = self.reports.last().copied();
         self.standing = walk.standing();
         let newest = self.reports.len() as u32;
-        self.debt = if newest > 0 && segment == newest && !self.order.is_empty() {
-            walk.debt
-        } else {
-            let (owed, orders) = self.opening(history, newest);
-            Debt { owed, sum: 0, code: waterfalls::code(orders, self.standing) }
-        };
+        if newest == 0 || segment != newest || self.order.is_empty() {
+            walk.open(self.order.len(), self.opening(history, texts, newest));
+        }
+        self.debt = walk.end();
+        self.items = walk.plan.map(|plan| plan.items);
     }
 
     /// What the report of a segment says, and its orders; segment 0 lies before the first.
-    fn opening(&self, history: &History, segment: u32) -> ([i64; 4], u16) {
-        match segment.checked_sub(1).and_then(|report| self.reports.get(report as usize)) {
-            Some(report) => {
-                let report = &history.reports[*report as usize];
-                (report.owed, report.orders)
-            }
-            None => ([0; 4], 0),
-        }
+    fn opening(&self, history: &History, texts: &Keys, segment: u32) -> Opening {
+        let report = segment.checked_sub(1).and_then(|report| self.reports.get(report as usize));
+        let Some(report) = report.map(|report| &history.reports[*report as usize]) else {
+            return Opening::default();
+        };
+        let rules = report.rules.checked_sub(1).filter(|row| (*row as usize) < texts.len());
+        let rules = rules.map_or("", |row| texts.key(row));
+        let schedule = history.bytes(&report.schedule);
+        let plan = (!schedule.is_empty()).then(|| Plan::open(schedule, rules));
+        Opening { owed: report.owed, orders: report.orders, plan }
     }
 
     /// Which movements stand: of several that take one payment back the first in business order.
@@ -171,7 +181,13 @@ impl Fold {
     }
 
     /// What one movement books, and what it leaves of the debt.
-    fn book(&mut self, history: &History, walk: &mut Walk, i: usize, one: &Movement) -> Booked {
+    fn book(
+        &mut self,
+        (history, texts): (&History, &Keys),
+        walk: &mut Walk,
+        i: usize,
+        one: &Movement,
+    ) -> Booked {
         let place = self.order[i] as usize;
         let target = match one.target {
             Target::Known(target) => Some(target as usize),
@@ -194,20 +210,26 @@ impl Fold {
         let recovered = walk.standing() == Standing::WrittenOff;
         match target {
             Some(target) if one.act.undoes() => {
-                let parts = self.undo(history, walk, i, target);
+                let parts = self.undo((history, texts), walk, i, target);
                 walk.credit += parts[OVER];
                 booked(parts, self.booked[target].recovered)
             }
             Some(target) => {
-                let parts = walk.take(one.act, one.amount, i);
+                let parts = walk.take(one, i);
                 booked(parts, self.booked[target].recovered)
             }
-            None => booked(walk.take(one.act, one.amount, i), recovered),
+            None => booked(walk.take(one, i), recovered),
         }
     }
 
     /// A reversal or return of a movement.
-    fn undo(&mut self, history: &History, walk: &mut Walk, i: usize, target: usize) -> Parts {
+    fn undo(
+        &mut self,
+        (history, texts): (&History, &Keys),
+        walk: &mut Walk,
+        i: usize,
+        target: usize,
+    ) -> Parts {
         let place = self.order[i] as usize;
         let act = history.movements[target].act;
         let here = self.segments[target] == self.segments[place];
@@ -220,26 +242,26 @@ impl Fold {
             return booked.map(|part| -part);
         }
         if !here {
-            let parts = walk.reopen(i, &booked);
+            let parts = walk.reopen(i, day_of(history.movements[place].at), &booked);
             walk.stand(act, -1, i);
             return parts;
         }
         // Was the payment booked in this very stretch, or before a reopening?
-        if act.pays() && self.order[walk.stretch_start..i].contains(&(target as u32)) {
+        let sums = act.pays() && walk.plan.is_none();
+        if sums && self.order[walk.stretch_start..i].contains(&(target as u32)) {
             return walk.debt.book(-history.movements[target].amount);
         }
-        let before = *walk;
-        self.again(history, walk, i);
+        let before = walk.clone();
+        self.again((history, texts), walk, i);
         let parts = walk.changed_since(&before);
         if act == Act::ChargeOff { difference(&parts, &booked) } else { parts }
     }
 
     /// Walks a segment once more up to `i`, without what was undone inside it.
-    fn again(&self, history: &History, walk: &mut Walk, i: usize) {
+    fn again(&self, (history, texts): (&History, &Keys), walk: &mut Walk, i: usize) {
         let segment = self.segments[self.order[i] as usize];
-        let (owed, orders) = self.opening(history, segment);
         let mut fresh = walk.start();
-        fresh.open(walk.segment_start, owed, orders);
+        fresh.open(walk.segment_start, self.opening(history, texts, segment));
         for at in walk.segment_start..=i {
             let place = self.order[at] as usize;
             let movement = &history.movements[place];
@@ -251,13 +273,14 @@ impl Fold {
                     let target = target as usize;
                     let act = history.movements[target].act;
                     if act != Act::ChargeOff {
-                        let parts = fresh.reopen(at, &self.booked[target].parts);
+                        let day = day_of(movement.at);
+                        let parts = fresh.reopen(at, day, &self.booked[target].parts);
                         fresh.credit += parts[OVER];
                     }
                     fresh.stand(act, -1, at);
                 }
                 _ => {
-                    fresh.take(movement.act, movement.amount, at);
+                    fresh.take(movement, at);
                 }
             }
         }

@@ -19,6 +19,10 @@ pub struct Report {
     pub days_past_due: i32,
     /// The orders in which money fills it; see [`super::waterfalls`].
     pub orders: u16,
+    /// Its schedule, packed; nothing without one. See [`super::plan`].
+    pub schedule: Range<usize>,
+    /// One more than the row of its advanced allocation among the shard's texts; 0: the usual one.
+    pub rules: u32,
 }
 
 /// What a reversal undoes.
@@ -70,21 +74,29 @@ const KNOWN: u8 = 2;
 const AWAITED: u8 = 3;
 /// Set where the instant has a fraction of a second.
 const FRACTION: u8 = 8;
-/// The act of a movement stands in the upper four bits; of a report, whether it names orders.
+/// The act of a movement stands in the upper four bits; of a report, whether it names orders and
+/// whether it has a schedule.
 const ACT_SHIFT: u8 = 4;
 const KIND: u8 = 3;
+const ORDERED: u8 = 1;
+const SCHEDULED: u8 = 2;
 const SECOND: i64 = 1_000_000;
 
 impl Packed {
     /// Appends a report; the answer is where it starts.
-    pub fn report(&mut self, one: &Report, id: &[u8]) -> u32 {
+    pub fn report(&mut self, one: &Report, id: &[u8], schedule: &[u8]) -> u32 {
         let start = self.bytes.len() as u32;
-        let named = u8::from(one.orders != 0);
+        let ordered = if one.orders == 0 { 0 } else { ORDERED };
+        let named = ordered | if schedule.is_empty() { 0 } else { SCHEDULED };
         self.head(REPORT | named << ACT_SHIFT, one.at, id);
         one.owed.iter().for_each(|cents| self.signed(*cents));
         self.signed(i64::from(one.days_past_due));
         if one.orders != 0 {
             self.unsigned(u64::from(one.orders));
+        }
+        if !schedule.is_empty() {
+            self.id(schedule);
+            self.unsigned(u64::from(one.rules));
         }
         start
     }
@@ -137,16 +149,12 @@ impl Packed {
         self.bytes.extend_from_slice(id);
     }
 
-    fn unsigned(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.bytes.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.bytes.push(value as u8);
+    fn unsigned(&mut self, value: u64) {
+        put_unsigned(&mut self.bytes, value);
     }
 
     fn signed(&mut self, value: i64) {
-        self.unsigned(((value << 1) ^ (value >> 63)) as u64);
+        put_signed(&mut self.bytes, value);
     }
 
     /// The id of the report that starts at a place.
@@ -173,8 +181,14 @@ impl Packed {
                     *cents = read.signed()?;
                 }
                 let days_past_due = read.signed()? as i32;
-                let orders = if tag >> ACT_SHIFT == 0 { 0 } else { read.unsigned()? as u16 };
-                into.push_report(Report { at, id, owed, days_past_due, orders });
+                let named = |what: u8| tag >> ACT_SHIFT & what != 0;
+                let orders = if named(ORDERED) { read.unsigned()? as u16 } else { 0 };
+                let (schedule, rules) = match named(SCHEDULED) {
+                    true => (read.id()?, read.unsigned()? as u32),
+                    false => (0..0, 0),
+                };
+                let report = Report { at, id, owed, days_past_due, orders, schedule, rules };
+                into.push_report(report);
                 continue;
             }
             let act = Act::from_code(tag >> ACT_SHIFT)?;
@@ -198,8 +212,8 @@ impl Packed {
         for (report, place) in &history.arrivals {
             if *report {
                 let one = &history.reports[*place as usize];
-                let id = &history.text[one.id.clone()];
-                starts.push(self.report(one, id));
+                let (id, schedule) = (history.bytes(&one.id), history.bytes(&one.schedule));
+                starts.push(self.report(one, id, schedule));
             } else {
                 self.movement(&history.movements[*place as usize], &history.text);
             }
@@ -228,9 +242,9 @@ impl History {
     }
 
     /// Keeps an id for an entry that is about to be pushed.
-    pub fn keep(&mut self, id: &str) -> Range<usize> {
+    pub fn keep(&mut self, id: &[u8]) -> Range<usize> {
         let start = self.text.len();
-        self.text.extend_from_slice(id.as_bytes());
+        self.text.extend_from_slice(id);
         start..self.text.len()
     }
 
@@ -253,13 +267,27 @@ impl History {
     }
 }
 
-struct Read<'a> {
-    bytes: &'a [u8],
-    at: usize,
+/// Seven bits a byte, the lowest first.
+pub fn put_unsigned(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+pub fn put_signed(bytes: &mut Vec<u8>, value: i64) {
+    put_unsigned(bytes, ((value << 1) ^ (value >> 63)) as u64);
+}
+
+/// Bytes being read.
+pub struct Read<'a> {
+    pub bytes: &'a [u8],
+    pub at: usize,
 }
 
 impl Read<'_> {
-    fn byte(&mut self) -> Option<u8> {
+    pub fn byte(&mut self) -> Option<u8> {
         let byte = self.bytes.get(self.at).copied()?;
         self.at += 1;
         Some(byte)
@@ -281,7 +309,7 @@ impl Read<'_> {
         Some(id)
     }
 
-    fn unsigned(&mut self) -> Option<u64> {
+    pub fn unsigned(&mut self) -> Option<u64> {
         let (mut value, mut shift) = (0_u64, 0);
         loop {
             let byte = self.byte()?;
@@ -293,7 +321,7 @@ impl Read<'_> {
         }
     }
 
-    fn signed(&mut self) -> Option<i64> {
+    pub fn signed(&mut self) -> Option<i64> {
         let value = self.unsigned()?;
         Some((value >> 1) as i64 ^ -((value & 1) as i64))
     }

@@ -40,6 +40,7 @@ pub struct Letters<'a> {
     pub reason: &'a StringArray,
     pub payer: &'a StringArray,
     pub authority: &'a StringArray,
+    pub instalments: &'a StringArray,
     pub source: &'a StringArray,
     pub replaces_at: &'a TimestampMicrosecondArray,
 }
@@ -78,6 +79,7 @@ impl<'a> Letters<'a> {
             reason: column(batch, "reason"),
             payer: column(batch, "payer"),
             authority: column(batch, "authority"),
+            instalments: column(batch, "instalments"),
             source: column(batch, "source"),
             replaces_at: column(batch, "replaces_at"),
         }

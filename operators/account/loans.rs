@@ -53,6 +53,8 @@ pub struct Loan {
     /// Whether a reversal waits for its payment.
     pub waiting: bool,
     pub standing: Standing,
+    /// Whether the newest report has a schedule.
+    pub scheduled: bool,
 }
 
 impl Default for Loan {
@@ -77,6 +79,7 @@ impl Default for Loan {
             contactable: 0,
             waiting: false,
             standing: Standing::Standard,
+            scheduled: false,
         }
     }
 }
@@ -128,6 +131,17 @@ impl Loan {
         self.days_past_due.saturating_add(passed)
     }
 
+    /// As reference tables tell loans apart.
+    pub fn named<'a>(&self, loan_id: &'a str, shared: &'a Keys) -> Named<'a> {
+        let named = |row: u32| (row != NO_TEXT).then(|| shared.key(row));
+        Named { loan_id, lender: named(self.lender), product: named(self.product) }
+    }
+
+    /// The business day: of the newest report, or of the newest tick after it.
+    pub fn today(&self, day: Option<i32>) -> i32 {
+        day_of(self.event_time).max(day.unwrap_or(i32::MIN))
+    }
+
     /// Days past due less grace and pauses, as of a day.
     pub fn delinquent_days(
         &self,
@@ -136,10 +150,8 @@ impl Loan {
         day: Option<i32>,
         terms: &Terms,
     ) -> i32 {
-        let named = |row: u32| (row != NO_TEXT).then(|| shared.key(row));
-        let today = day_of(self.event_time).max(day.unwrap_or(i32::MIN));
-        let loan = Named { loan_id, lender: named(self.lender), product: named(self.product) };
-        terms.delinquent_days(loan, self.days_past_due(day), today)
+        let loan = self.named(loan_id, shared);
+        terms.delinquent_days(loan, self.days_past_due(day), self.today(day))
     }
 
     /// Days past due at an instant after the newest report.
@@ -177,6 +189,7 @@ impl Loan {
                 0 => None,
                 known => Some(known == 2),
             },
+            late: None,
         }
     }
 
@@ -243,6 +256,10 @@ pub fn save(keys: &Keys, loans: &[Loan]) -> RecordBatch {
         ("waiting", Arc::new(BooleanArray::from_iter(loans.iter().map(|loan| Some(loan.waiting))))),
         ("waterfall", bytes(|loan| loan.debt.code)),
         ("standing", bytes(|loan| loan.standing as u8)),
+        (
+            "scheduled",
+            Arc::new(BooleanArray::from_iter(loans.iter().map(|loan| Some(loan.scheduled)))),
+        ),
     ];
     table(columns)
 }
@@ -282,6 +299,7 @@ pub fn load(table: &RecordBatch) -> Result<(Keys, Vec<Loan>), String> {
     let score = int("score")?;
     let contactable: &UInt8Array = loaded(table, "contactable")?;
     let waiting: &BooleanArray = loaded(table, "waiting")?;
+    let scheduled: &BooleanArray = loaded(table, "scheduled")?;
     let (codes, standing): (&UInt8Array, &UInt8Array) =
         (loaded(table, "waterfall")?, loaded(table, "standing")?);
     if keys.len() != table.num_rows() {
@@ -312,6 +330,7 @@ pub fn load(table: &RecordBatch) -> Result<(Keys, Vec<Loan>), String> {
             contactable: contactable.value(i),
             waiting: waiting.value(i),
             standing: Standing::from_code(standing.value(i)),
+            scheduled: scheduled.value(i),
         });
     }
     Ok((keys, loans))

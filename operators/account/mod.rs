@@ -6,8 +6,9 @@
 //! Final bookings depend on the set of facts only, not on their order of arrival.
 //!
 //! Every letter about a known loan is stamped with what is owed after it. What concerns no single
-//! loan (a curve, a market, a day) touches the loans that it reprices. Money is never priced,
-//! placed or attributed here.
+//! loan (a curve, a market, a day) touches the loans that it reprices. Where the newest report has
+//! a schedule, days past due are those of its instalments, and a row says how late each is. Money
+//! is never priced, placed or attributed here.
 
 mod acts;
 mod bookings;
@@ -16,9 +17,12 @@ mod check;
 mod debt;
 pub(crate) mod fold;
 pub(crate) mod history;
+mod instalments;
 pub(crate) mod letters;
 mod loans;
 mod movements;
+mod plan;
+mod refold;
 pub(crate) mod says;
 mod terms;
 mod touch;
@@ -33,6 +37,7 @@ use arrow::array::{Array, Int32Array, Int64Array, StringArray, UInt32Array};
 use arrow::record_batch::RecordBatch;
 
 use self::acts::Act;
+use self::instalments::Late;
 use self::letters::{Letters, text};
 use self::loans::{Loan, NO_TEXT};
 use self::says::{Says, Schemas, View};
@@ -52,6 +57,8 @@ pub const ACCOUNT: Verb = Verb {
         crate::Says { name: "stamped", schema: facts::stamped },
         crate::Says { name: "bookings", schema: facts::bookings },
         crate::Says { name: "refused", schema: facts::refused },
+        crate::Says { name: "instalments", schema: facts::instalments },
+        crate::Says { name: "refolded", schema: facts::refolded },
     ],
     open: |rules, _shard| Box::new(Account::new(rules)),
 };
@@ -73,6 +80,7 @@ pub struct Account {
     days_moved: bool,
     terms: terms::Terms,
     touch: touch::Touch,
+    schedules: instalments::Schedules,
     schemas: Schemas,
     scratch: movements::Scratch,
     key: String,
@@ -91,6 +99,7 @@ impl Account {
             days_moved: false,
             terms: terms::Terms::default(),
             touch: touch::Touch::default(),
+            schedules: instalments::Schedules::default(),
             schemas: Schemas::default(),
             scratch: movements::Scratch::default(),
             key: String::new(),
@@ -119,9 +128,12 @@ impl Account {
     }
 
     /// Stamps a letter with its loan as it is now, if anybody ever reported it.
-    fn stamp(&self, letters: &Letters<'_>, i: usize, row: u32, kind: &str, says: &mut Says) {
-        if let Some(view) = self.view(row) {
-            says.stamped.loan(letters, i, kind, &view);
+    fn stamp(&mut self, letters: &Letters<'_>, i: usize, row: u32, kind: &str, says: &mut Says) {
+        let Some(view) = self.view(row) else { return };
+        says.stamped.loan(letters, i, kind, &view);
+        says.instalments.push(letters, i, 0, &view);
+        if refold::sampled(letters, i) {
+            self.refold(letters, i, row, says);
         }
     }
 
@@ -131,8 +143,28 @@ impl Account {
         if !loan.reported() {
             return None;
         }
-        let loan_id = self.loan_id(row);
-        Some(loan.view(loan_id, &self.shared, self.day, &self.terms))
+        let mut view = loan.view(self.loan_id(row), &self.shared, self.day, &self.terms);
+        if let Some(late) = self.late(row) {
+            view.days_past_due = late.found.past_due_days;
+            view.delinquent_days = late.found.delinquent_days;
+            view.late = Some(late);
+        }
+        Some(view)
+    }
+
+    /// How late a loan is by instalment, if its newest report has a schedule.
+    fn late(&self, row: u32) -> Option<Late<'_>> {
+        let loan = &self.loans[row as usize];
+        let items = if loan.scheduled { self.schedules.of(row)? } else { return None };
+        let (named, day) = (loan.named(self.loan_id(row), &self.shared), loan.today(self.day));
+        Some(Late { day, items, found: self.terms.lateness(named, items, day) })
+    }
+
+    fn delinquent_days(&self, row: u32) -> i32 {
+        let loan = &self.loans[row as usize];
+        let by_report =
+            || loan.delinquent_days(self.loan_id(row), &self.shared, self.day, &self.terms);
+        self.late(row).map_or_else(by_report, |late| late.found.delinquent_days)
     }
 
     fn loan_id(&self, row: u32) -> &str {
@@ -150,11 +182,7 @@ impl Account {
             (0..self.loans.len() as u32).collect()
         } else {
             let mut touch = std::mem::take(&mut self.touch);
-            let bucket = |row: u32| {
-                let loan = &self.loans[row as usize];
-                let id = self.loan_id(row);
-                facts::bucket(loan.delinquent_days(id, &self.shared, self.day, &self.terms)) as u32
-            };
+            let bucket = |row: u32| facts::bucket(self.delinquent_days(row)) as u32;
             let touched = touch.take(&self.loans, &self.shared, &bucket);
             self.touch = touch;
             touched
@@ -162,6 +190,7 @@ impl Account {
         let views = touched.into_iter().filter_map(|row| self.view(row));
         for (number, view) in (1..).zip(views) {
             says.stamped.touched(letters, i, number, &view);
+            says.instalments.push(letters, i, number, &view);
         }
     }
 
@@ -241,7 +270,8 @@ impl Operator for Account {
 
     fn size(&self) -> usize {
         let loans = self.loans.capacity() * size_of::<Loan>();
-        self.keys.size() + self.shared.size() + loans + self.history_bytes
+        let schedules = self.schedules.size();
+        self.keys.size() + self.shared.size() + loans + self.history_bytes + schedules
     }
 }
 
@@ -269,6 +299,10 @@ impl Account {
         let missing = |row: u32| row != NO_TEXT && row >= known;
         if self.loans.iter().any(|loan| loan.texts().into_iter().any(missing)) {
             return Err("a loan names a text that is not there".to_owned());
+        }
+        for row in (0..self.loans.len()).filter(|row| self.loans[*row].scheduled) {
+            self.scratch.unfold(&self.loans[row], &self.shared);
+            self.schedules.keep(row as u32, &self.scratch.before.items);
         }
         Ok(())
     }

@@ -16,8 +16,11 @@ use super::fold::Fold;
 use super::history::{History, Movement, Report, Target};
 use super::letters::{Letters, text};
 use super::loans::Loan;
+use super::plan;
 use super::says::Says;
 use super::waterfalls::{self, Standing};
+use crate::memory::Keys;
+use crate::settle::waterfall::items;
 
 /// Room for folding, kept between letters.
 #[derive(Default)]
@@ -52,10 +55,16 @@ impl Account {
                 false => 0,
             },
             orders: self.terms.orders(text(letters.lender_id, i), text(letters.product, i)),
+            schedule: 0..0,
+            rules: 0,
         };
         let newest = !loan.reported() || at > loan.event_time;
-        if newest && loan.last_at <= at && letters.replaces_at.is_null(i) {
-            let start = loan.history.report(&report, id.as_bytes());
+        let plain = letters.replaces_at.is_null(i) && letters.instalments.is_null(i);
+        if newest && loan.last_at <= at && plain {
+            let start = loan.history.report(&report, id.as_bytes(), &[]);
+            if std::mem::take(&mut loan.scheduled) {
+                self.schedules.forget(row);
+            }
             loan.opens(start, at, report.days_past_due);
             let code = waterfalls::code(report.orders, loan.standing);
             loan.debt = Debt { owed: report.owed, sum: 0, code };
@@ -72,11 +81,13 @@ impl Account {
         letters: &Letters<'_>,
         i: usize,
         row: u32,
-        (id, report): (&str, Report),
+        (id, mut report): (&str, Report),
         says: &mut Says,
     ) {
+        let schedule = self.schedule(letters, i, &mut report);
         let loan = &mut self.loans[row as usize];
-        let history = self.scratch.unfold(loan);
+        let history = self.scratch.unfold(loan, &self.shared);
+        report.schedule = history.keep(&schedule);
         let known = history.reports.iter().position(|one| history.bytes(&one.id) == id.as_bytes());
         let place = match known {
             Some(place) if letters.replaces_at.is_valid(i) => {
@@ -86,15 +97,16 @@ impl Account {
             }
             Some(_) => return,
             None => {
-                let id = history.keep(id);
+                let id = history.keep(id.as_bytes());
                 history.push_report(Report { id, ..report });
                 history.reports.len() - 1
             }
         };
-        self.scratch.refold(loan);
+        self.scratch.refold(loan, &self.shared);
         if self.scratch.after.newest == Some(place as u32) {
             loan.describe(letters, i, &mut self.shared);
         }
+        self.keep_schedule(row);
         self.say_changes(letters, i, row, None, None, says);
     }
 
@@ -133,7 +145,7 @@ impl Account {
         let at = incoming.at;
         let last = at > loan.last_at && at > loan.event_time && loan.reported();
         let plain = incoming.act == Act::Payment && letters.replaces_at.is_null(i);
-        if !(last && plain) || loan.waiting {
+        if !(last && plain) || loan.waiting || loan.scheduled {
             return self.late_movement(letters, i, row, incoming, channel, says);
         }
         let number = self.numbered;
@@ -178,7 +190,7 @@ impl Account {
         says: &mut Says,
     ) {
         let loan = &mut self.loans[row as usize];
-        let history = self.scratch.unfold(loan);
+        let history = self.scratch.unfold(loan, &self.shared);
         let place_of = |history: &History, id: &str| {
             history.movements.iter().position(|one| history.bytes(&one.id) == id.as_bytes())
         };
@@ -186,14 +198,14 @@ impl Account {
         if known.is_some() && letters.replaces_at.is_null(i) {
             return;
         }
-        let id = history.keep(incoming.id);
+        let id = history.keep(incoming.id.as_bytes());
         let place = known.unwrap_or(history.movements.len());
         let target = match incoming.reverses {
             None => Target::None,
             // Only a movement that is here by now can be named by its place.
             Some(reverses) => match place_of(history, reverses) {
                 Some(payment) => Target::Known(payment as u32),
-                None => Target::Awaited(history.keep(reverses)),
+                None => Target::Awaited(history.keep(reverses.as_bytes())),
             },
         };
         let Incoming { at, amount, act, .. } = *incoming;
@@ -216,8 +228,31 @@ impl Account {
                 history.movements[at].target = Target::Known(place as u32);
             }
         }
-        self.scratch.refold(loan);
+        self.scratch.refold(loan, &self.shared);
+        self.keep_schedule(row);
         self.say_changes(letters, i, row, Some(place), replaced, says);
+    }
+
+    /// A report's schedule, packed, and the allocation that is laid down for such loans.
+    fn schedule(&mut self, letters: &Letters<'_>, i: usize, report: &mut Report) -> Vec<u8> {
+        let schedule = text(letters.instalments, i).map(|text| plan::pack(&items(text)));
+        let schedule = schedule.unwrap_or_default();
+        if !schedule.is_empty() {
+            let (lender, product) = (text(letters.lender_id, i), text(letters.product, i));
+            let rules = self.terms.allocation(lender, product);
+            report.rules = rules.map_or(0, |rules| self.shared.row(&rules).0 + 1);
+        }
+        schedule
+    }
+
+    /// Keeps what the fold left of a loan's schedule.
+    fn keep_schedule(&mut self, row: u32) {
+        let loan = &mut self.loans[row as usize];
+        let items = &self.scratch.after.items;
+        if loan.scheduled || items.is_some() {
+            loan.scheduled = items.is_some();
+            self.schedules.keep(row, items);
+        }
     }
 
     fn say_changes(
@@ -286,16 +321,16 @@ impl Account {
 
 impl Scratch {
     /// Unpacks a loan's history and folds it as it was.
-    fn unfold(&mut self, loan: &Loan) -> &mut History {
+    pub fn unfold(&mut self, loan: &Loan, texts: &Keys) -> &mut History {
         let read = loan.history.unpack(&mut self.history);
         assert!(read.is_some(), "a history that account packed can be unpacked");
-        self.before.run(&self.history);
+        self.before.run(&self.history, texts);
         &mut self.history
     }
 
     /// Folds the changed history and packs it again.
-    fn refold(&mut self, loan: &mut Loan) {
-        self.after.run(&self.history);
+    fn refold(&mut self, loan: &mut Loan, texts: &Keys) {
+        self.after.run(&self.history, texts);
         loan.history.pack(&self.history, &mut self.starts);
         if let Some(newest) = self.after.newest {
             let report = &self.history.reports[newest as usize];

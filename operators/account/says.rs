@@ -1,4 +1,4 @@
-//! What account says, column by column: stamped letters, bookings, refusals.
+//! What account says, column by column: stamped letters, bookings, refusals, schedules.
 
 use std::sync::Arc;
 
@@ -11,14 +11,18 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::bookings::Bookings;
+use super::instalments::{Instalments, Late};
 use super::letters::{Letters, text};
+use super::refold::Refolded;
 use crate::facts::{self, MONEY};
 use crate::texts::Texts;
 
-/// The schemas of the three relations, made once.
+/// The schemas of the relations, made once.
 pub struct Schemas {
     stamped: SchemaRef,
     bookings: SchemaRef,
+    instalments: SchemaRef,
+    refolded: SchemaRef,
     refused: SchemaRef,
 }
 
@@ -27,6 +31,8 @@ impl Default for Schemas {
         Schemas {
             stamped: facts::stamped(),
             bookings: facts::bookings(),
+            instalments: facts::instalments(),
+            refolded: facts::refolded(),
             refused: facts::refused(),
         }
     }
@@ -36,6 +42,8 @@ impl Default for Schemas {
 pub struct Says {
     pub stamped: Stamped,
     pub bookings: Bookings,
+    pub instalments: Instalments,
+    pub refolded: Refolded,
     pub refused: Refused,
 }
 
@@ -44,6 +52,8 @@ impl Says {
         Says {
             stamped: Stamped::new(rows),
             bookings: Bookings::new(rows),
+            instalments: Instalments::default(),
+            refolded: Refolded::default(),
             refused: Refused::default(),
         }
     }
@@ -53,6 +63,8 @@ impl Says {
             batch(&schemas.stamped, self.stamped.finish()),
             batch(&schemas.bookings, self.bookings.finish()),
             batch(&schemas.refused, self.refused.finish()),
+            batch(&schemas.instalments, self.instalments.finish()),
+            batch(&schemas.refolded, self.refolded.finish()),
         ]
     }
 }
@@ -136,6 +148,8 @@ pub struct View<'a> {
     pub due_date: Option<i32>,
     pub score: Option<i32>,
     pub contactable: Option<bool>,
+    /// Where its newest report has a schedule.
+    pub late: Option<Late<'a>>,
 }
 
 pub struct Stamped {

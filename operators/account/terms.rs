@@ -12,7 +12,7 @@ use arrow::record_batch::RecordBatch;
 use super::letters::text;
 use super::waterfalls::{Orders, Waterfalls};
 use crate::facts;
-use crate::settle::waterfall::{Calendar, Pause, paused};
+use crate::settle::waterfall::{Calendar, Delinquency, Item, Pause, Ranges, delinquency, paused};
 
 const NAMES: [&str; 4] = ["waterfalls", "authorities", "calendars", "pauses"];
 
@@ -91,6 +91,10 @@ impl Terms {
         self.waterfalls.orders(lender, product)
     }
 
+    pub fn allocation(&self, lender: Option<&str>, product: Option<&str>) -> Option<String> {
+        self.waterfalls.allocation(lender, product)
+    }
+
     /// What somebody may waive at once, in cents.
     pub fn may_waive(&self, authority: &str) -> i64 {
         self.authorities.get(authority).copied().unwrap_or(0)
@@ -107,15 +111,22 @@ impl Terms {
         let (grace, due_on) =
             days.map_or((0, due_on), |days| (days.grace, days.calendar.due_on(due_on)));
         let begins = due_on.saturating_add(grace);
+        (today - begins - paused(&self.pauses_of(loan), begins, today)).max(0)
+    }
+
+    /// How late a schedule is on a day.
+    pub fn lateness(&self, loan: Named<'_>, items: &[Item], today: i32) -> Delinquency {
+        let usual = Calendar::default();
+        let (grace, calendar) =
+            self.days(loan).map_or((0, &usual), |days| (days.grace, &days.calendar));
+        delinquency(items, today, grace, &self.pauses_of(loan), &Ranges::default(), calendar)
+    }
+
+    fn pauses_of(&self, loan: Named<'_>) -> Vec<Pause> {
         let own = self.by_loan.get(loan.loan_id);
-        let pauses: Vec<Pause> = self
-            .pauses
-            .iter()
-            .chain(own.into_iter().flatten())
-            .filter(|still| fits(&still.lender, &still.product, loan))
-            .map(|still| still.pause)
-            .collect();
-        (today - begins - paused(&pauses, begins, today)).max(0)
+        let all = self.pauses.iter().chain(own.into_iter().flatten());
+        let fits = all.filter(|still| fits(&still.lender, &still.product, loan));
+        fits.map(|still| still.pause).collect()
     }
 
     /// Of the calendars that fit a loan, the one that names more.

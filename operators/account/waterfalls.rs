@@ -8,7 +8,7 @@ use arrow::array::StringArray;
 use arrow::record_batch::RecordBatch;
 
 use super::letters::text;
-use crate::settle::waterfall::{CODES, ORDERS};
+use crate::settle::waterfall::{Advanced, CODES, FILLS, ORDERS, future, sweep};
 
 /// Three orders in one number, each the place of its code in [`CODES`]; 0 are the usual ones.
 pub type Orders = u16;
@@ -16,6 +16,9 @@ pub type Orders = u16;
 /// Penalty, fee, interest, principal; settled: what was promised is principal; written off:
 /// principal before interest and charges.
 const USUAL: [u8; 3] = [0, 2, 4];
+
+/// The code whose order comes with rules of its own.
+const ADVANCED: &str = "advanced-payment-allocation-strategy";
 
 /// How a loan stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +61,12 @@ pub fn name(code: u8) -> &'static str {
 struct Row {
     lender: Option<String>,
     product: Option<String>,
+    /// Of one kind of movement: only its rules count, and where its early money goes.
+    movement: Option<String>,
     orders: Orders,
+    sweep: String,
+    rules: String,
+    future: String,
 }
 
 /// The newest table.
@@ -77,22 +85,54 @@ impl Waterfalls {
             .map(|i| Row {
                 lender: at("lender_id", i).map(str::to_owned),
                 product: at("product", i).map(str::to_owned),
+                movement: at("movement", i).map(str::to_owned),
+                sweep: at("sweep", i).unwrap_or_default().to_owned(),
+                rules: at("rules", i).unwrap_or_default().to_owned(),
+                future: at("future", i).unwrap_or_default().to_owned(),
                 orders: packed(["standard", "settled", "written_off"].map(|name| at(name, i))),
             })
             .collect();
         Waterfalls { rows }
     }
 
-    /// The orders of a loan: of the rows that fit it, the one that names more.
+    /// The orders of a loan.
     pub fn orders(&self, lender: Option<&str>, product: Option<&str>) -> Orders {
+        self.row(lender, product, None).map_or(0, |row| row.orders)
+    }
+
+    /// The advanced allocation of a loan, as text; nothing where no order of it is advanced.
+    pub fn allocation(&self, lender: Option<&str>, product: Option<&str>) -> Option<String> {
+        let usual = self.row(lender, product, None)?;
+        let standings = [Standing::Standard, Standing::Settled, Standing::WrittenOff];
+        let advanced = |standing| name(code(usual.orders, standing)) == ADVANCED;
+        if !standings.into_iter().any(advanced) {
+            return None;
+        }
+        let mut allocation = Advanced::new(sweep(&usual.sweep));
+        allocation.lay(None, &usual.rules, future(&usual.future));
+        for kind in FILLS {
+            if let Some(row) = self.row(lender, product, Some(kind)) {
+                allocation.lay(Some(kind), &row.rules, future(&row.future));
+            }
+        }
+        Some(allocation.write())
+    }
+
+    /// Of the rows that fit a loan and are of a movement, or of all: the one that names more.
+    fn row(
+        &self,
+        lender: Option<&str>,
+        product: Option<&str>,
+        movement: Option<&str>,
+    ) -> Option<&Row> {
         let fits = |own: &Option<String>, given: Option<&str>| {
             own.as_deref().is_none_or(|own| Some(own) == given)
         };
         let named =
             |row: &&Row| 2 * u8::from(row.product.is_some()) + u8::from(row.lender.is_some());
-        let rows = self.rows.iter().filter(|row| fits(&row.lender, lender));
-        let rows = rows.filter(|row| fits(&row.product, product));
-        rows.max_by_key(named).map_or(0, |row| row.orders)
+        let rows = self.rows.iter().filter(|row| row.movement.as_deref() == movement);
+        let rows = rows.filter(|row| fits(&row.lender, lender));
+        rows.filter(|row| fits(&row.product, product)).max_by_key(named)
     }
 }
 

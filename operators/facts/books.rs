@@ -56,6 +56,20 @@ pub fn bookings() -> SchemaRef {
     schema(columns)
 }
 
+/// What account says of a sample of its letters, for those who check it: what is owed after the
+/// letter if all facts of its loan are folded from nothing.
+pub fn refolded() -> SchemaRef {
+    let mut columns = place();
+    columns.extend([
+        ("loan_id", Utf8),
+        ("penalty", MONEY),
+        ("fee", MONEY),
+        ("interest", MONEY),
+        ("principal", MONEY),
+    ]);
+    schema(columns)
+}
+
 /// What settle takes: a booking with the postmark of dispatch on its letter.
 ///
 /// It may also be sent rows of kind `placement`: what dispatch said of a placement, its status as

@@ -139,6 +139,15 @@ pub fn waterfalls() -> SchemaRef {
         ("settled", Utf8),
         // once charged off
         ("written_off", Utf8),
+        // of the advanced allocation, for loans with a schedule. Of a row that names a movement
+        // (payment, payoff, waiver, charge_off) only rules and future count, for that movement.
+        ("movement", Utf8),
+        // `horizontal` (default) or `vertical`
+        ("sweep", Utf8),
+        // the twelve rules in order, `past_due_penalty|past_due_fee|…`
+        ("rules", Utf8),
+        // where early money goes: `next` (default), `last` or `spread`
+        ("future", Utf8),
     ])
 }
 

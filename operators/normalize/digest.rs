@@ -17,6 +17,8 @@
 //! A movement that names `reason`, `payer` or `authority` has these three behind them, as numbers
 //! 24 to 26; one that names none has the digest that it had before there were any.
 //!
+//! A report with a schedule has `instalments`, as it was written, as number 24.
+//!
 //! Numbers are decimal, with a minus where they are below zero. Numbers 7 and 11 to 20 are of
 //! reports only, number 21 of movements only, all others of both.
 

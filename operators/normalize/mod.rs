@@ -7,7 +7,8 @@
 //! - both: what the decoder found (`bad_json`, `bad_csv`, `bad_arrow`, `too_large`), then
 //!   `missing_loan_id`
 //! - report: `bad_decimal` (any of the four amounts), `negative_principal`, `wrong_type`
-//!   (`days_past_due`), `missing_event_id`, `bad_time`
+//!   (`days_past_due`), `missing_event_id`, `bad_time`, `bad_instalments` (a schedule that does not
+//!   read), `instalments_sum` (it does not sum to the four amounts)
 //! - movement: `bad_decimal`, `wrong_type` (`kind`), `missing_reverses` (of a reversal, return or
 //!   chargeback), `missing_payer` (of a payoff), `missing_authority` (of a waiver), `wrong_sign`
 //!   (what takes back is below zero, all else above), `missing_payment_id`, `bad_time`
@@ -39,7 +40,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::rules::{LoanKey, Rules};
 use crate::{LoadError, Operator, Says, Verb, facts};
-pub(crate) use parse::day;
+pub(crate) use parse::{day, money};
 use person::Tokens;
 use record::Records;
 use refuse::Refusals;

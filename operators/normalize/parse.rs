@@ -6,7 +6,7 @@ const DAY: i64 = 86_400_000_000;
 
 /// `-?[0-9]{1,13}\.[0-9]{2}`, in cents.
 #[inline]
-pub(super) fn money(text: &str) -> Option<i64> {
+pub(crate) fn money(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let (negative, bytes) = match bytes.strip_prefix(b"-") {
         Some(rest) => (true, rest),

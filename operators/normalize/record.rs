@@ -6,6 +6,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::parse;
 use crate::facts::{self, is_notice};
+use crate::settle::waterfall::sums;
 
 /// The columns of the canonical dialect, by their place in [`facts::CANONICAL`].
 pub(super) mod column {
@@ -34,6 +35,7 @@ pub(super) mod column {
     pub(crate) const REASON: usize = 25;
     pub(crate) const PAYER: usize = 26;
     pub(crate) const AUTHORITY: usize = 27;
+    pub(crate) const INSTALMENTS: usize = 28;
 }
 
 /// The columns before those of the dialect: shard, seq, row, lender, bad, raw.
@@ -154,10 +156,18 @@ impl<'a> Records<'a> {
         let days_past_due = days.and_then(parse::integer).ok_or("wrong_type")?;
         let id = self.text(column::EVENT_ID, row).ok_or("missing_event_id")?;
         let at = self.text(column::EVENT_TIME, row);
+        let at = at.and_then(parse::instant).ok_or("bad_time")?;
+        if let Some(schedule) = self.text(column::INSTALMENTS, row) {
+            let [principal, interest, penalty, fee] = amounts;
+            let sums = sums(schedule).ok_or("bad_instalments")?;
+            if sums != [penalty, fee, interest, principal] {
+                return Err("instalments_sum");
+            }
+        }
         Ok(Record {
             kind: "report",
             id,
-            at: at.and_then(parse::instant).ok_or("bad_time")?,
+            at,
             lender: self.lender(row),
             money: Money::Report { amounts, days_past_due },
         })

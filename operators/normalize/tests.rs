@@ -340,6 +340,7 @@ fn columns_stand_where_the_dialect_has_them() {
         (REASON, "reason"),
         (PAYER, "payer"),
         (AUTHORITY, "authority"),
+        (INSTALMENTS, "instalments"),
     ];
     for (column, name) in named {
         assert_eq!(facts::CANONICAL[column], name);

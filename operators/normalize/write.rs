@@ -117,6 +117,10 @@ impl<'a> Facts<'a> {
         self.content.text(bytes(column::CHANNEL));
         self.content.text(bytes(column::REVERSES));
         let grounds = [column::REASON, column::PAYER, column::AUTHORITY].map(bytes);
+        let schedule = bytes(column::INSTALMENTS);
+        if report && !schedule.is_empty() {
+            self.content.text(schedule);
+        }
         if !report && grounds.iter().any(|text| !text.is_empty()) {
             grounds.into_iter().for_each(|text| self.content.text(text));
         }
@@ -236,6 +240,7 @@ impl<'a> Facts<'a> {
             texts(column::REASON),
             texts(column::PAYER),
             texts(column::AUTHORITY),
+            texts(column::INSTALMENTS),
             self.source.finish(),
         ]);
         let schema = facts::facts();

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::SchemaRef;
 use recoup_operators::facts;
-use recoup_operators::settle::waterfall::CODES as WATERFALLS;
+use recoup_operators::settle::waterfall::{CODES as WATERFALLS, FILLS, FUTURES, SWEEPS};
 
 /// What a value must be.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ pub enum Kind {
     ByMonth,
     /// Bounds and rates, `60:0.12|:0.45`, bounds rising, the last tier without one.
     Tiers,
+    /// The twelve rules of the advanced allocation in any order, separated by `|`.
+    Rules,
     Money,
     Count,
     Date,
@@ -168,8 +170,12 @@ pub const TABLES: &[Table] = &[
             may("standard", WATERFALL),
             may("settled", WATERFALL),
             may("written_off", WATERFALL),
+            may("movement", Kind::OneOf(&FILLS)),
+            may("sweep", Kind::OneOf(&SWEEPS)),
+            may("rules", Kind::Rules),
+            may("future", Kind::OneOf(&FUTURES)),
         ],
-        key: &["lender_id", "product"],
+        key: &["lender_id", "product", "movement"],
         ordered: &[],
     },
     Table {

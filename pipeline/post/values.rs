@@ -3,6 +3,7 @@
 use datafusion::arrow::array::types::Date32Type;
 use datafusion::arrow::compute::kernels::cast_utils::Parser;
 use recoup_operators::facts::BUCKETS;
+use recoup_operators::settle::waterfall::RULES;
 
 use super::columns::Kind;
 
@@ -46,6 +47,7 @@ pub fn parse(kind: Kind, text: &str) -> Result<Cell, String> {
             false => Err("decimals from 0 to 1 separated by |, one for each month".into()),
         },
         Kind::Tiers => tiers(text),
+        Kind::Rules => rules(text),
         Kind::Dates => match text.split('|').all(|day| parse(Kind::Date, day).is_ok()) {
             true => Ok(Cell::Text(text.into())),
             false => Err("days such as 2026-03-01, separated by |".into()),
@@ -86,6 +88,18 @@ fn tiers(text: &str) -> Result<Cell, String> {
         }
     }
     Ok(Cell::Text(text.into()))
+}
+
+/// The twelve rules, each once.
+fn rules(text: &str) -> Result<Cell, String> {
+    let mut given: Vec<&str> = text.split('|').collect();
+    let mut all = RULES.to_vec();
+    given.sort_unstable();
+    all.sort_unstable();
+    match given == all {
+        true => Ok(Cell::Text(text.into())),
+        false => Err(format!("these twelve in any order, separated by |: {}", RULES.join(", "))),
+    }
 }
 
 fn plain(text: &str) -> Result<Cell, String> {

@@ -33,7 +33,7 @@ struct Promised {
     source: fn() -> SchemaRef,
 }
 
-const PROMISED: [Promised; 9] = [
+const PROMISED: [Promised; 10] = [
     Promised {
         name: "loans",
         key: &["loan_id", "lender_id"],
@@ -60,6 +60,26 @@ const PROMISED: [Promised; 9] = [
         ],
         beside: &["currency", "delinquent_days"],
         source: facts::stamped,
+    },
+    Promised {
+        name: "instalments",
+        key: &["loan_id", "lender_id"],
+        columns: &[
+            "loan_id",
+            "lender_id",
+            "currency",
+            "day",
+            "past_due",
+            "past_due_on",
+            "past_due_days",
+            "delinquent_on",
+            "delinquent_days",
+            "class",
+            "by_range",
+            "open",
+        ],
+        beside: &[],
+        source: facts::instalments,
     },
     Promised {
         name: "prices",

@@ -6,8 +6,9 @@ use recoup::drive::Turn;
 use recoup::metrics::Metrics;
 use recoup_operators::Rules;
 use recoup_operators::settle::invariants::Broken;
-use recoup_sql::shipped;
+use recoup_sql::{Source, shipped};
 
+use super::exits::notice;
 use super::story::Story;
 use super::{AGENCIES, payment, report};
 
@@ -45,4 +46,28 @@ fn a_program_that_forgets_a_payment_is_counted() {
     tell(&mut story);
     assert_eq!(counted(story.0.broken, "money_in_is_posted"), "1");
     assert_eq!(counted(story.0.broken, "entries_sum_to_zero"), "0");
+}
+
+#[test]
+fn a_program_that_gives_a_closed_loan_money_is_counted() {
+    let closed = |sources: &[Source]| {
+        let rules = Rules { shards: 1, ..Rules::default() };
+        let batch = Batch::open(&rules, sources, Decoder::default()).expect("it compiles");
+        let mut story = Story::over(batch, &[("agencies", AGENCIES)]);
+        story.tell(&[
+            report("N1", "2026-01-30T08:00:00Z", "1000.00"),
+            notice("N1", "sold", "2026-02-01T08:00:00Z"),
+            payment("N1", "p1", "2026-01-31T08:00:00Z", "10.00"),
+            payment("N1", "p2", "2026-02-02T08:00:00Z", "20.00"),
+        ]);
+        counted(story.0.broken, "a_closed_case_takes_no_money")
+    };
+    let mut sources = shipped();
+    assert_eq!(closed(&sources), "0");
+    let register = sources.iter_mut().find(|source| source.name == "20_register.sql");
+    let register = register.expect("a file");
+    let takes_all = "SELECT * EXCLUDE (kind), \
+        CASE WHEN kind = 'suspended' THEN 'payment' ELSE kind END AS kind FROM register('facts')";
+    register.text = register.text.replacen("SELECT * FROM register('facts')", takes_all, 1);
+    assert_eq!(closed(&sources), "1");
 }

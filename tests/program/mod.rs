@@ -1,5 +1,6 @@
 //! The SQL program: what is wrong with it is said well, and what a user changes takes effect.
 
+mod instalments;
 mod money;
 
 use recoup::batch::Batch;

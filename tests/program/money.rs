@@ -17,7 +17,7 @@ const AGENCIES: &str = "agency_id,provinces,products,bucket_min,bucket_max,unit_
     A1,,cash,1-30,361+,0.00,,0.1|0.1|0.1|0.1|0.1|0.1|0.1,1|1|1|1|1|1|1\n";
 
 /// The program with some reference tables.
-fn open(tables: &[(&str, &str)]) -> Batch {
+pub(super) fn open(tables: &[(&str, &str)]) -> Batch {
     let rules = Rules { shards: 1, ..Rules::default() };
     let mut batch = Batch::open(&rules, &shipped(), Decoder::default()).expect("it compiles");
     for (name, text) in [("curve", CURVE), ("market", MARKET)].iter().chain(tables) {
@@ -28,7 +28,7 @@ fn open(tables: &[(&str, &str)]) -> Batch {
 }
 
 /// Publishes lines as one file.
-fn publish(batch: &mut Batch, file: &str, lines: &str) {
+pub(super) fn publish(batch: &mut Batch, file: &str, lines: &str) {
     let lines: String = lines.trim().lines().map(|line| line.trim().to_owned() + "\n").collect();
     let count = lines.lines().count();
     let message = Outgoing {
@@ -42,7 +42,7 @@ fn publish(batch: &mut Batch, file: &str, lines: &str) {
 }
 
 /// Some columns of a relation, a line for each row.
-fn table(batch: &Batch, relation: &str, columns: &[&str]) -> Vec<String> {
+pub(super) fn table(batch: &Batch, relation: &str, columns: &[&str]) -> Vec<String> {
     let Some(found) = batch.relations.snapshot(relation) else { return vec![] };
     let mut lines = vec![];
     for rows in found.batches() {

@@ -27,6 +27,8 @@ pub struct Letter {
     pub reverses: Option<String>,
     pub reason: Option<&'static str>,
     pub replaces_at: Option<i64>,
+    /// Of a report: days and what is due then, penalty, fee, interest, principal.
+    pub schedule: Vec<(i32, [i64; 4])>,
     /// For a day tick: its number.
     pub day: i64,
 }
@@ -132,7 +134,7 @@ impl Flow {
             self.settle.hear("day", tick);
         }
         let said = self.account.step(&batch(letters, first));
-        let [stamped, bookings, refused] = said.try_into().unwrap();
+        let [stamped, bookings, refused, instalments, refolded] = said.try_into().unwrap();
         let attributed = self.attribute(&bookings);
         let [ledger, lines, _]: [RecordBatch; 3] =
             self.settle.step(&attributed).try_into().unwrap();
@@ -144,6 +146,8 @@ impl Flow {
         self.say("stamped", stamped);
         self.say("bookings", bookings);
         self.say("refused", refused);
+        self.say("instalments", instalments);
+        self.say("refolded", refolded);
         self.say("ledger", ledger);
         self.say("lines", lines);
         for said in closed {
@@ -259,11 +263,25 @@ pub fn batch(letters: &[Letter], first: u64) -> RecordBatch {
             "reason" => texts(|letter| letter.reason.map(str::to_owned)),
             "authority" => texts(|letter| (letter.kind == "waiver").then(|| "board".to_owned())),
             "payer" => texts(|letter| (letter.kind == "payoff").then(|| "L9".to_owned())),
+            "instalments" => texts(written),
             "replaces_at" => instants(|letter| letter.replaces_at),
             _ => new_null_array(field.data_type(), rows),
         })
         .collect();
     RecordBatch::try_new(schema, columns).unwrap()
+}
+
+/// A schedule as a report writes it.
+fn written(letter: &Letter) -> Option<String> {
+    let line = |(day, owed): &(i32, [i64; 4])| {
+        let date = arrow::temporal_conversions::date32_to_datetime(*day).unwrap().date();
+        let [penalty, fee, interest, principal] = owed;
+        let amounts = [principal, interest, penalty, fee];
+        let amounts = amounts.map(|cents| format!(":{}.{:02}", cents / 100, cents % 100));
+        format!("{date}{}", amounts.concat())
+    };
+    let lines: Vec<String> = letter.schedule.iter().map(line).collect();
+    (!lines.is_empty()).then(|| lines.join("|"))
 }
 
 /// The board may waive anything.

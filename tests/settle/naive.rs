@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::flow::Letter;
+use crate::flow::{DAY, Letter};
 
 /// Penalty, fee, interest, principal, over, before the first report.
 pub type Parts = [i64; 6];
@@ -27,17 +27,19 @@ enum Event<'a> {
     /// Anything that is not a reversal.
     Act(&'a Letter),
     Undo(&'a Letter),
-    /// A movement of an earlier segment is undone: what it booked.
+    /// A movement of an earlier segment is undone on a day: what it booked.
     Reopen {
         of: &'a Letter,
         parts: Parts,
+        on: i32,
     },
 }
 
-/// Debts, money over, and how many settlements and charge-offs stand.
-#[derive(Clone, Copy, Default)]
+/// Debts by day, money over, and how many settlements and charge-offs stand.
+#[derive(Clone, Default)]
 struct State {
-    debts: [i64; 4],
+    /// In the order of days. A loan without a schedule has one day.
+    due: Vec<(i32, [i64; 4])>,
     over: i64,
     settled: i32,
     off: i32,
@@ -52,20 +54,58 @@ impl State {
         }
     }
 
-    /// Takes coins off the debts, component by component; what is left of them.
+    fn begin(report: &Letter, like: State) -> Self {
+        let mut due = report.schedule.clone();
+        due.retain(|line| line.1 != [0; 4]);
+        if due.is_empty() {
+            due.push((0, report.owed));
+        }
+        State { due, over: 0, ..like }
+    }
+
+    fn debts(&self) -> [i64; 4] {
+        std::array::from_fn(|part| self.due.iter().map(|line| line.1[part]).sum())
+    }
+
+    /// A debt that comes up on a day is due with the first instalment from then on, or the last.
+    fn add(&mut self, on: i32, part: usize, cents: i64) {
+        let place = self.due.iter().position(|line| line.0 >= on);
+        let place = place.unwrap_or(self.due.len().max(1) - 1);
+        if self.due.is_empty() {
+            self.due.push((on, [0; 4]));
+        }
+        self.due[place].1[part] += cents;
+    }
+
+    /// Takes coins off the debts, day by day and component by component; what is left of them.
     fn pay(&mut self, mut coins: i64) -> i64 {
-        for part in self.order() {
-            let taken = coins.min(self.debts[part].max(0));
-            self.debts[part] -= taken;
-            coins -= taken;
+        let order = self.order();
+        for (_, debts) in &mut self.due {
+            for part in order {
+                let taken = coins.min(debts[part].max(0));
+                debts[part] -= taken;
+                coins -= taken;
+            }
         }
         coins
     }
 
+    /// Gives up debt of a kind, that of the last day first; how much there was.
+    fn drop(&mut self, part: usize, most: i64) -> i64 {
+        let mut left = most;
+        for (_, debts) in self.due.iter_mut().rev() {
+            let lower = left.min(debts[part].max(0));
+            debts[part] -= lower;
+            left -= lower;
+        }
+        most - left
+    }
+
     fn act(&mut self, one: &Letter, credit_before: i64) {
+        let on = one.at.div_euclid(DAY) as i32;
         match one.kind {
             "payment" | "payoff" => self.over += self.pay(one.amount),
-            "nsf_fee" => self.debts[0] += one.amount,
+            "nsf_fee" => self.add(on, 0, one.amount),
             "waiver" => {
                 self.pay(one.amount);
                 self.settled += i32::from(one.reason == Some("settlement"));
@@ -74,12 +114,12 @@ impl State {
             _ => {
                 let credit = (credit_before + self.over).max(0).min(-one.amount);
                 self.over -= credit;
-                self.debts[3] += -one.amount - credit;
+                self.add(on, 3, -one.amount - credit);
             }
         }
     }
 
-    fn reopen(&mut self, of: &Letter, parts: &Parts) {
+    fn reopen(&mut self, of: &Letter, parts: &Parts, on: i32) {
         self.settled -= i32::from(of.reason == Some("settlement"));
         if of.kind == "charge_off" {
             self.off -= 1;
@@ -88,11 +128,10 @@ impl State {
         self.over -= parts[4];
         for i in 0..4 {
             if parts[i] >= 0 {
-                self.debts[i] += parts[i];
+                self.add(on, i, parts[i]);
             } else {
                 // A fee is taken back: what was paid of it is the borrower's.
-                let lower = (-parts[i]).min(self.debts[i].max(0));
-                self.debts[i] -= lower;
+                let lower = self.drop(i, -parts[i]);
                 self.over += -parts[i] - lower;
             }
         }
@@ -100,8 +139,8 @@ impl State {
 }
 
 /// The state after some events of a segment.
-fn after(start: State, credit_before: i64, events: &[Event]) -> State {
-    let mut state = start;
+fn after(start: &State, credit_before: i64, events: &[Event]) -> State {
+    let mut state = start.clone();
     let undone: Vec<&str> = events
         .iter()
         .filter_map(
@@ -111,7 +150,7 @@ fn after(start: State, credit_before: i64, events: &[Event]) -> State {
     for event in events {
         match event {
             Event::Act(one) if !undone.contains(&one.id.as_str()) => state.act(one, credit_before),
-            Event::Reopen { of, parts } => state.reopen(of, parts),
+            Event::Reopen { of, parts, on } => state.reopen(of, parts, *on),
             _ => {}
         }
     }
@@ -137,27 +176,30 @@ pub fn truth(facts: &[Letter]) -> Truth {
     for one in order {
         let own = segment_of(when(one).0);
         if own != here.0 {
-            let end = after(here.1, here.2, &here.3);
+            let end = after(&here.1, here.2, &here.3);
             let credit = truth.booked.values().map(|parts| parts[4]).sum();
-            let start = State { debts: reports[own - 1].owed, over: 0, ..end };
+            let start = State::begin(reports[own - 1], end);
             here = (own, start, credit, Vec::new());
         }
         let (_, start, credit, events) = &mut here;
-        let before = after(*start, *credit, events);
+        let before = after(start, *credit, events);
         let home = target(one).map(|of| segment_of(when(of).0));
         let undoes = matches!(one.kind, "reversal" | "return");
         let of = target(one).filter(|_| undoes);
         events.push(match (of, home) {
             (Some(_), Some(home)) if home == own => Event::Undo(one),
-            (Some(of), _) => Event::Reopen { of, parts: truth.booked[&of.id] },
+            (Some(of), _) => {
+                let on = one.at.div_euclid(DAY) as i32;
+                Event::Reopen { of, parts: truth.booked[&of.id], on }
+            }
             _ => Event::Act(one),
         });
-        let now = after(*start, *credit, events);
+        let now = after(start, *credit, events);
         let written_off = match target(one) {
             Some(of) => truth.recovered.contains(&of.id),
             None => before.off > 0,
         };
-        let parts = parts(one, of, (own, before, now), &truth);
+        let parts = parts(one, of, (own, &before, &now), &truth);
         truth.booked.insert(one.id.clone(), parts);
         if own > 0 && written_off {
             truth.recovered.insert(one.id.clone());
@@ -165,8 +207,8 @@ pub fn truth(facts: &[Letter]) -> Truth {
     }
     if let Some(newest) = reports.last() {
         let (own, start, credit, events) = &here;
-        let end = after(*start, *credit, events);
-        truth.owed = if *own == reports.len() { end.debts } else { newest.owed };
+        let end = after(start, *credit, events);
+        truth.owed = if *own == reports.len() { end.debts() } else { newest.owed };
     }
     truth
 }
@@ -175,7 +217,7 @@ pub fn truth(facts: &[Letter]) -> Truth {
 fn parts(
     one: &Letter,
     of: Option<&Letter>,
-    (own, before, now): (usize, State, State),
+    (own, before, now): (usize, &State, &State),
     truth: &Truth,
 ) -> Parts {
     let undone = of.map(|of| truth.booked[&of.id]);
@@ -185,9 +227,8 @@ fn parts(
         return undone.map_or(own, |parts| parts.map(|part| -part));
     }
     let mut parts = [0; 6];
-    for i in 0..4 {
-        parts[i] = before.debts[i] - now.debts[i];
-    }
+    let (then, later) = (before.debts(), now.debts());
+    (0..4).for_each(|i| parts[i] = then[i] - later[i]);
     parts[4] = now.over - before.over;
     if let Some(undone) = undone {
         parts[5] = -undone[5];
@@ -197,9 +238,10 @@ fn parts(
     }
     if one.kind == "charge_off" {
         // What is charged off stays owed; it leaves the books.
-        let mut rest = before;
+        let mut rest = before.clone();
         rest.pay(one.amount);
-        (0..4).for_each(|i| parts[i] = before.debts[i] - rest.debts[i]);
+        let rest = rest.debts();
+        (0..4).for_each(|i| parts[i] = then[i] - rest[i]);
     }
     parts
 }

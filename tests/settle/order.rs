@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, BooleanArray, Date32Array, StringArray};
 
 use recoup_operators::facts;
-use recoup_operators::settle::invariants::{Broken, broken};
+use recoup_operators::settle::invariants::{Books, Broken, broken};
 
 use crate::flow::{DAY, Flow, Letter, cast, cents, newest, restless, steady, texts};
 use crate::naive::{Parts, Truth, commission, truth};
@@ -115,10 +115,8 @@ fn said(
     } else {
         flow.run(letters, step);
     }
-    ["stamped", "bookings", "refused", "ledger", "lines", "statements"]
-        .into_iter()
-        .map(|name| flow.all(name))
-        .collect()
+    let names = ["stamped", "bookings", "refused", "instalments", "refolded", "ledger", "lines"];
+    names.into_iter().chain(["statements"]).map(|name| flow.all(name)).collect()
 }
 
 #[test]
@@ -267,31 +265,46 @@ fn two_arrivals_differ_at_most_in_corrections() {
     }
 }
 
+fn books(flow: &Flow) -> Books {
+    let [stamped, refolded, bookings, ledger, lines] =
+        ["stamped", "refolded", "bookings", "ledger", "lines"].map(|name| flow.all(name));
+    Books { stamped, refolded, bookings, ledger, lines }
+}
+
 #[test]
 fn no_invariant_is_broken() {
+    let mut refolded = 0;
     for seed in seeds(100) {
         let letters = crowd(&mut Dice::new(seed), 10, seed % 2 == 0);
         let mut flow = Flow::new(restless);
         flow.run(&letters, 9);
-        let [stamped, bookings, ledger] =
-            ["stamped", "bookings", "ledger"].map(|name| flow.all(name));
+        let books = books(&flow);
+        refolded += books.refolded.num_rows();
         // (8) too: over the whole run, no movement is booked first twice.
-        let broken = broken(&stamped, &bookings, &ledger);
+        let broken = broken(&books);
         let repeat = format!("SEED={seed} cargo test -p recoup-operators --test settle");
         assert_eq!(broken, Broken::default(), "{repeat}");
     }
+    assert!(refolded > 0 || std::env::var("SEED").is_ok(), "no letter was in the sample");
 }
 
 #[test]
 fn what_breaks_an_invariant_is_counted() {
     let mut flow = Flow::new(steady);
-    flow.run(&crowd(&mut Dice::new(7), 3, false), 9);
-    let [stamped, bookings, ledger] = ["stamped", "bookings", "ledger"].map(|name| flow.all(name));
-    let half = ledger.slice(0, 1);
-    assert!(broken(&stamped, &bookings, &half).unbalanced > 0);
-    assert!(broken(&stamped, &bookings.slice(0, 1), &ledger).unposted > 0);
-    let twice = arrow::compute::concat_batches(&bookings.schema(), [&bookings, &bookings]).unwrap();
-    assert!(broken(&stamped, &twice, &ledger).repeated > 0);
+    flow.run(&crowd(&mut Dice::new(7), 20, false), 9);
+    let whole = books(&flow);
+    let ledger = whole.ledger.slice(0, 1);
+    assert!(broken(&Books { ledger, ..books(&flow) }).unbalanced > 0);
+    let bookings = whole.bookings.slice(0, 1);
+    assert!(broken(&Books { bookings, ..books(&flow) }).unposted > 0);
+    let twice = [&whole.bookings, &whole.bookings];
+    let bookings = arrow::compute::concat_batches(&whole.bookings.schema(), twice).unwrap();
+    assert!(broken(&Books { bookings, ..books(&flow) }).repeated > 0);
+    assert!(whole.refolded.num_rows() > 0);
+    let stamped = whole.stamped.slice(0, 1);
+    assert!(broken(&Books { stamped, ..books(&flow) }).reordered > 0);
+    let lines = whole.lines.slice(0, 0);
+    assert!(broken(&Books { lines, ..books(&flow) }).uncleared > 0);
 }
 
 #[test]

@@ -44,19 +44,38 @@ fn instant(dice: &mut Dice) -> i64 {
     day * DAY + within
 }
 
-/// The facts of one loan, each once. The first is a report.
+/// What is owed, dealt out over some days; nothing where nothing is owed.
+fn schedule(dice: &mut Dice, mut owed: [i64; 4]) -> Vec<(i32, [i64; 4])> {
+    let (mut lines, mut day) = (Vec::new(), 19_990 + dice.roll(40) as i32);
+    while owed != [0; 4] {
+        let last = lines.len() == 4;
+        let share = owed.map(|cents| if last { cents } else { dice.roll(cents as u64 + 1) as i64 });
+        owed = std::array::from_fn(|part| owed[part] - share[part]);
+        lines.push((day, share));
+        day += 1 + dice.roll(30) as i32;
+    }
+    lines
+}
+
+/// The facts of one loan, each once. The first is a report. A third of loans have schedules, in
+/// some of their reports.
 pub fn history(dice: &mut Dice, loan: &str) -> Vec<Letter> {
     let mut facts = Vec::new();
+    let scheduled = dice.roll(3) == 0;
     for i in 0..1 + dice.roll(4) {
         let owed = [0; 4].map(|_: i64| dice.roll(3) as i64 * dice.roll(20_000) as i64);
-        facts.push(Letter::report(loan, &format!("e{loan}{i}"), instant(dice), owed));
+        let report = Letter::report(loan, &format!("e{loan}{i}"), instant(dice), owed);
+        let by_day = scheduled && dice.roll(3) > 0;
+        let schedule = if by_day { schedule(dice, owed) } else { Vec::new() };
+        facts.push(Letter { schedule, ..report });
     }
     let payments = dice.roll(9);
     for i in 0..payments {
         let id = format!("p{loan}{i}");
         let amount = 1 + dice.roll(30_000) as i64;
         let at = instant(dice);
-        facts.push(Letter::payment(loan, &id, at, amount));
+        let channel = (i % 2 == 0).then_some("agency");
+        facts.push(Letter { channel, ..Letter::payment(loan, &id, at, amount) });
         for j in 0..dice.roll(3).saturating_sub(dice.roll(2)) {
             let back = format!("r{loan}{i}{j}");
             // Mostly later, sometimes at the same instant, now and then before its payment.
@@ -133,6 +152,7 @@ pub fn arrival(dice: &mut Dice, facts: &[Letter]) -> Vec<Letter> {
         wrong.at = instant(dice);
         if wrong.kind == "report" {
             wrong.owed = [5_000, 0, 100, 40_000];
+            wrong.schedule = Vec::new();
         } else if wrong.kind == "payment" {
             wrong.amount += 1_000;
         }

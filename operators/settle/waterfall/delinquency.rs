@@ -52,12 +52,22 @@ impl Ranges {
     pub fn of(&self, days: i32) -> usize {
         if days <= 0 { 0 } else { 1 + self.0.iter().filter(|end| days > **end).count() }
     }
+
+    /// `4-30`, `241+`, or `none`.
+    pub fn name(&self, range: usize) -> String {
+        let Some(place) = range.checked_sub(1) else { return "none".to_owned() };
+        let from =
+            place.checked_sub(1).and_then(|before| self.0.get(before)).map_or(1, |end| end + 1);
+        self.0.get(place).map_or_else(|| format!("{from}+"), |end| format!("{from}-{end}"))
+    }
 }
 
 /// How late a loan is on a business date.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delinquency {
     pub amount: i64,
+    /// The earliest unpaid due day.
+    pub past_due_on: Option<i32>,
     /// The first day of delinquency: the earliest unpaid due day and the grace.
     pub delinquent_on: Option<i32>,
     pub delinquent_days: i32,
@@ -85,13 +95,14 @@ pub fn delinquency(
         }
         answer.amount += item.open();
         earliest = Some(earliest.map_or(due_on, |day| day.min(due_on)));
-        let days = today - due_on - paused(pauses, due_on, today);
+        let days = today.saturating_sub(due_on) - paused(pauses, due_on, today);
         answer.by_range[ranges.of(days)] += item.open();
     }
     if let Some(due_on) = earliest {
-        let begins = due_on + grace;
+        let begins = due_on.saturating_add(grace);
+        answer.past_due_on = Some(due_on);
         answer.delinquent_on = Some(begins);
-        answer.past_due_days = today - due_on;
+        answer.past_due_days = today.saturating_sub(due_on);
         answer.delinquent_days = (today - begins - paused(pauses, begins, today)).max(0);
         answer.range = ranges.of(answer.delinquent_days);
     }

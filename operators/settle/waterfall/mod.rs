@@ -1,25 +1,31 @@
 //! Waterfalls by name: in what order a payment fills what is owed, instalment by instalment.
 //!
-//! A lender that reports a schedule may name one of Fineract's strategies by its own code; the
-//! default of the stream is the plain order of `account`. A strategy is a list of groups, each
-//! saying which timings it covers and in what order it pays components there. It sweeps
+//! A lender names one of Fineract's strategies by its own code. A strategy is a list of groups,
+//! each saying which timings it covers and in what order it pays components there. It sweeps
 //! horizontally (every component of one instalment, then the next) or vertically (one component
 //! of every instalment, then the next component). Early money goes to the next instalment, the
 //! last one, or is spread evenly.
 //!
+//! A loan whose report has a schedule (`schedule`) is paid this way by `account/plan.rs`.
 //! Everything here is a pure function of a schedule and dates. No money is ever over while
 //! anything is owed.
 
+mod advanced;
 mod delinquency;
+#[cfg(test)]
 mod replay;
+mod schedule;
 mod strategies;
 
 #[cfg(test)]
 mod tests;
 
+pub use self::advanced::{Advanced, FILLS, FUTURES, RULES, SWEEPS, future, sweep};
 pub use self::delinquency::{Calendar, Delinquency, Pause, Ranges, delinquency, paused};
+#[cfg(test)]
 pub use self::replay::{Kind, Replay, Transaction, replay};
-pub use self::strategies::{Advanced, CODES, ORDERS, Standing, by_code, by_standing};
+pub use self::schedule::{items, owe, sums, write};
+pub use self::strategies::{CODES, ORDERS, by_code};
 
 /// What a debt consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

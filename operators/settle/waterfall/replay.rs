@@ -1,6 +1,7 @@
 //! Reverse and replay: a schedule's transactions in date order, as if undone ones had never come.
+//! The stream does this in `account`; here it is done plainly, for the outside cases.
 
-use super::{Allocation, Component, Item, Strategy};
+use super::{Allocation, Component, Item, Strategy, owe};
 
 /// What a transaction does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,23 +71,15 @@ pub fn replay(
                 let over = after.over.min(one.amount);
                 after.over -= over;
                 let principal = one.amount - over;
-                let day = falls_into(&after.items, one.on);
                 if principal > 0 {
-                    after.items.push(Item::new(day, day, Component::Principal, principal));
+                    owe(&mut after.items, one.on, false, Component::Principal, principal);
                 }
                 after.allocations[at] = Allocation { principal, over, ..Allocation::default() };
             }
             Kind::Charge(component) => {
-                let day = falls_into(&after.items, one.on);
-                after.items.push(Item::new(day, one.on, component, one.amount));
+                owe(&mut after.items, one.on, true, component, one.amount);
             }
         }
     }
     after
-}
-
-/// The day of the instalment that a day falls into: the first not before it, else the last.
-fn falls_into(items: &[Item], on: i32) -> i32 {
-    let days = items.iter().map(|item| item.instalment_on);
-    days.clone().filter(|day| *day >= on).min().or(days.max()).unwrap_or(on)
 }

@@ -1,4 +1,4 @@
-//! The strategies under Fineract's own codes, and the orders for loans that left the standard.
+//! The strategies under Fineract's own codes.
 
 use super::Component::{Fee, Interest, Penalty, Principal};
 use super::Timing::{Due, InAdvance, PastDue};
@@ -86,66 +86,4 @@ pub fn by_code(code: &str) -> Option<Strategy> {
         }
         _ => return None,
     })
-}
-
-/// Whether a loan is still carried as it was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    Standard,
-    /// A settlement was agreed: what was promised is principal first, charges are waived last.
-    Settled,
-    /// Written off: every recovery counts against principal, then interest, then charges.
-    WrittenOff,
-}
-
-/// The order of a loan by its standing.
-pub fn by_standing(standing: Standing) -> Strategy {
-    match standing {
-        Standing::Standard => plain([Penalty, Fee, Interest, Principal]),
-        Standing::Settled => plain([Principal, Interest, Fee, Penalty]),
-        Standing::WrittenOff => plain([Principal, Interest, Penalty, Fee]),
-    }
-}
-
-/// The advanced allocation: twelve rules in any order per kind of transaction.
-#[derive(Clone, Debug, Default)]
-pub struct Advanced {
-    pub sweep: Sweep,
-    /// Kind of transaction, its rules and where its early money goes; `DEFAULT` is the fallback.
-    pub rules: Vec<KindRules>,
-}
-
-/// A kind of transaction, its rules in order, and where its early money goes.
-pub type KindRules = (String, Vec<(Timing, Component)>, Future);
-
-impl Advanced {
-    /// The usual order: past due, due, in advance; penalty, fee, interest, principal in each.
-    pub fn usual() -> Vec<(Timing, Component)> {
-        ANY.into_iter()
-            .flat_map(|timing| [Penalty, Fee, Interest, Principal].map(|part| (timing, part)))
-            .collect()
-    }
-
-    /// The strategy of a kind of transaction.
-    pub fn of(&self, kind: &str) -> Strategy {
-        let found = |name: &str| self.rules.iter().find(|rule| rule.0 == name);
-        let usual = Advanced::usual();
-        let (rules, future) = match found(kind).or_else(|| found("DEFAULT")) {
-            Some((_, rules, future)) => (rules, *future),
-            None => (&usual, Future::Next),
-        };
-        let mut groups: Vec<Group> = Vec::new();
-        for (timing, component) in rules {
-            // Swept horizontally, all rules of one timing belong together, as in Fineract.
-            let known = match self.sweep {
-                Sweep::Horizontal => groups.iter_mut().find(|one| one.timings == [*timing]),
-                Sweep::Vertical => None,
-            };
-            match known {
-                Some(known) => known.components.push(*component),
-                None => groups.push(group(&[*timing], &[*component])),
-            }
-        }
-        Strategy { groups, late: None, sweep: self.sweep, future, own_days: false }
-    }
 }

@@ -3,8 +3,8 @@
 
 use super::Component::{Fee, Interest, Penalty, Principal};
 use super::{
-    Advanced, Allocation, Calendar, Component, Future, Item, Kind, Pause, Ranges, Replay, Standing,
-    Strategy, Sweep, Transaction, by_code, by_standing, delinquency, replay,
+    Advanced, Allocation, Calendar, Component, Future, Item, Kind, Pause, Ranges, Replay, Strategy,
+    Sweep, Transaction, by_code, delinquency, items, replay, sums, write,
 };
 
 /// Days since 1970-01-01 of a day in 2023.
@@ -163,16 +163,16 @@ fn f_cb_a_chargeback_is_principal_again() {
 }
 
 fn advanced(sweep: Sweep) -> Advanced {
-    let rule = |name: &str, future| (name.to_owned(), Advanced::usual(), future);
-    let rules = vec![rule("DEFAULT", Future::Next), rule("REFUND", Future::Spread)];
-    Advanced { sweep, rules }
+    let mut advanced = Advanced::new(sweep);
+    advanced.lay(None, "", Future::Next);
+    advanced.lay(Some("REFUND"), "", Future::Spread);
+    advanced
 }
 
 #[test]
 fn f_re_early_money_spread_evenly() {
     let days = [day(9, 1), day(9, 16), day(10, 1), day(10, 16)];
-    let rules = vec![("DEFAULT".to_owned(), Advanced::usual(), Future::Spread)];
-    let spread = Advanced { sweep: Sweep::Horizontal, rules };
+    let spread = Advanced::read("horizontal;:spread:");
     let transactions = [pays(day(9, 1), 100), pays(day(9, 10), 150)];
     let after = replay(&parts(&days, 10_000, 0), &transactions, |kind| spread.of(kind));
     assert_eq!(days.map(|on| after.open_on(on)), [0, 5_000, 5_000, 5_000]);
@@ -260,10 +260,6 @@ fn every_code_pays_in_its_own_order() {
         }
     }
     assert!(by_code("no-such-strategy").is_none());
-    let settled = by_standing(Standing::Settled).allocate(&mut schedule.clone(), day(1, 9), 2_500);
-    assert_eq!(went(&settled), [0, 5, 10, 10, 0]);
-    let off = by_standing(Standing::WrittenOff).allocate(&mut schedule.clone(), day(1, 9), 2_500);
-    assert_eq!(went(&off), [5, 0, 10, 10, 0]);
 }
 
 /// 1,000 in four parts of 250 from 1 October 2023, every 15 days.
@@ -318,4 +314,40 @@ fn what_is_due_on_a_day_off_is_due_on_the_next_business_day() {
     assert_eq!(calendar.due_on(day(10, 4)), day(10, 4));
     let late = delinquency(&october(), day(10, 5), 0, &[], &Ranges::default(), &calendar);
     assert_eq!((late.past_due_days, late.range), (2, 1));
+}
+
+#[test]
+fn a_schedule_reads_as_it_is_written() {
+    let text = "2023-02-01:1000.00:30.00|2023-02-01/2023-01-15:0.00:0.00:50.00|2023-03-01:7.00";
+    assert_eq!(sums(text), Some([5_000, 0, 3_000, 100_700]));
+    let read = items(text);
+    assert_eq!(read[2], Item::new(day(2, 1), day(1, 15), Penalty, 5_000));
+    // In order of days: an own day comes before its instalment's.
+    let written = "2023-02-01/2023-01-15:0.00:0.00:50.00|2023-02-01:1000.00:30.00|2023-03-01:7.00";
+    assert_eq!(write(&read), written);
+    assert_eq!(items(written).len(), 4);
+    for wrong in [
+        "",
+        "2023-02-01",
+        "2023-02-01:",
+        "2023-02-01:1.0",
+        "2023-02-01:-1.00",
+        "2023-02-30:1.00",
+        "soon:1.00",
+        "2023-02-01:1.00|",
+        "2023-02-01:1.00:1.00:1.00:1.00:1.00",
+    ] {
+        assert_eq!(sums(wrong), None, "{wrong}");
+        assert_eq!(items(wrong), []);
+    }
+}
+
+#[test]
+fn an_allocation_reads_as_it_is_written() {
+    let mut advanced = Advanced::new(Sweep::Vertical);
+    advanced.lay(None, "in_advance_fee|past_due_principal", Future::Last);
+    advanced.lay(Some("payoff"), "", Future::Spread);
+    let text = "vertical;:last:in_advance_fee|past_due_principal;payoff:spread:";
+    assert_eq!(advanced.write(), text);
+    assert_eq!(Advanced::read(text), advanced);
 }

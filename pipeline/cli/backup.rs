@@ -14,6 +14,9 @@ pub struct BackupArgs {
     /// A folder, or file://, s3://, az:// or gs://; each backup in a place of its own
     #[arg(value_name = "PLACE")]
     pub place: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Put a backup into an empty cluster; then start the workers, which replay their memory
@@ -23,6 +26,9 @@ pub struct RestoreArgs {
     /// Where the backup is
     #[arg(value_name = "PLACE")]
     pub place: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 pub fn back_up(args: &BackupArgs, settings: &Settings) -> Result<(), Failure> {
@@ -30,7 +36,7 @@ pub fn back_up(args: &BackupArgs, settings: &Settings) -> Result<(), Failure> {
     block_on(async {
         let log = engine::connect(settings).await?;
         let manifest = backup::backup(log.as_ref(), &store, &folder).await;
-        told(&manifest.map_err(Failure::failed)?)
+        told(&manifest.map_err(Failure::failed)?, args.json)
     })
 }
 
@@ -39,11 +45,15 @@ pub fn restore(args: &RestoreArgs, settings: &Settings) -> Result<(), Failure> {
     block_on(async {
         let log = engine::connect(settings).await?;
         let manifest = backup::restore(log.as_ref(), &store, &folder).await;
-        told(&manifest.map_err(Failure::failed)?)
+        told(&manifest.map_err(Failure::failed)?, args.json)
     })
 }
 
-fn told(manifest: &Manifest) -> Result<(), Failure> {
+fn told(manifest: &Manifest, json: bool) -> Result<(), Failure> {
+    if json {
+        let line = serde_json::to_string(manifest).map_err(Failure::failed)?;
+        return show::text(&format!("{line}\n"));
+    }
     let streams = manifest.streams.iter();
     let lines = streams
         .map(|(name, kept)| format!("{name}: {} messages, {} bytes\n", kept.messages, kept.bytes));

@@ -16,7 +16,8 @@ const MISTAKES_SHOWN: usize = 20;
 #[derive(Args)]
 #[command(after_help = "Example:\n  recoup post curve curve.csv")]
 pub struct PostArgs {
-    /// curve, market, agencies, desks, contracts or remittances
+    /// curve, market, agencies, desks, contracts, exclusions, remittances, waterfalls, authorities,
+    /// calendars or pauses
     pub name: String,
     /// A CSV file with a header
     pub file: PathBuf,

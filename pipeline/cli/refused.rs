@@ -87,9 +87,8 @@ fn table(found: &[Refusal], opened: &[Opened]) -> String {
         }));
         row
     });
-    let count = found.len();
-    let unit = if count == 1 { "row" } else { "rows" };
-    format!("{}{count} {unit}\n", show::table(&header, rows.collect(), &[]))
+    let count = show::counted(found.len(), "row");
+    format!("{}{count}\n", show::table(&header, rows.collect(), &[]))
 }
 
 fn instant(micros: i64) -> String {

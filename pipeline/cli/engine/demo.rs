@@ -60,9 +60,10 @@ const MONTHS: [(&str, &str); 6] = [
 pub async fn demo(args: DemoArgs, settings: &Settings) -> Result<(), Failure> {
     let began = Instant::now();
     let mut home = Home::open(&args.data, settings)?;
+    // First what may be missing here.
+    let server = home.server().await?;
     home.settings.program.dialects = dialects(&home.data)?;
     let files = files(&home.data).await?;
-    let server = home.server().await?;
     let log = super::broker::connect(&home.settings).await?;
     super::broker::init(&log, &home.settings).await?;
     for (name, text) in REFERENCES {

@@ -69,7 +69,7 @@ impl Home {
 
     /// Starts a verb of this program as a child with this home's settings. It ends when we do,
     /// whatever ends us: its standard input is a pipe whose other end only we hold.
-    fn spawn(&self, verb: &str, place: usize) -> Result<Child, Failure> {
+    fn spawn(&self, verb: &str) -> Result<Child, Failure> {
         let log = self.log_of(verb);
         let at = |error: std::io::Error| Failure::Failed(format!("{}: {error}", log.display()));
         fs::create_dir_all(self.data.join("logs")).map_err(at)?;
@@ -88,7 +88,6 @@ impl Home {
             .env("RECOUP_SNAPSHOTS_URL", &settings.snapshots.url)
             .env("RECOUP_PROGRAM_DIALECTS", &settings.program.dialects)
             .env("RECOUP_SERVE_USERS_FILE", &settings.serve.users_file)
-            .env("RECOUP_METRICS_LISTEN", behind(&settings.metrics.listen, place))
             .stdin(Stdio::piped())
             .stdout(out.try_clone().map_err(at)?)
             .stderr(out)
@@ -101,15 +100,6 @@ impl Home {
 
     fn log_of(&self, verb: &str) -> PathBuf {
         self.data.join("logs").join(format!("{verb}.log"))
-    }
-}
-
-/// The address so many ports behind one; where any free port is wanted, that.
-fn behind(listen: &str, place: usize) -> String {
-    let Some((host, port)) = listen.rsplit_once(':') else { return listen.into() };
-    match port.parse::<usize>() {
-        Ok(port) if port > 0 => format!("{host}:{}", port + place),
-        _ => listen.into(),
     }
 }
 
@@ -144,8 +134,8 @@ impl Family {
         falls_max: Option<u32>,
     ) -> Result<Family, Failure> {
         let mut children = vec![];
-        for (place, verb) in verbs.iter().copied().enumerate() {
-            let child = Some(home.spawn(verb, place)?);
+        for verb in verbs.iter().copied() {
+            let child = Some(home.spawn(verb)?);
             children.push(Minded { verb, child, at: Instant::now(), falls: 0 });
         }
         Ok(Family { children, falls_max })
@@ -153,10 +143,10 @@ impl Family {
 
     /// Looks at every child once.
     fn look(&mut self, home: &Home) -> Result<(), Failure> {
-        for (place, one) in self.children.iter_mut().enumerate() {
+        for one in &mut self.children {
             let Some(child) = one.child.as_mut() else {
                 if Instant::now() >= one.at {
-                    one.child = Some(home.spawn(one.verb, place)?);
+                    one.child = Some(home.spawn(one.verb)?);
                     one.at = Instant::now();
                 }
                 continue;

@@ -214,7 +214,10 @@ fn every_verb_has_its_folder_and_its_line() {
             broken.push(format!("operators/{one}/ has no line in ALL"));
         }
     }
-    none(&broken, "an operator is a folder with mod.rs, tests, what it does from data, and a line in ALL");
+    none(
+        &broken,
+        "an operator is a folder with mod.rs, tests, what it does from data, and a line in ALL",
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Failure, block_on, engine, show};
-use crate::backup::{self, Manifest};
+use crate::backup::{self, BackupError, Manifest};
 use crate::settings::Settings;
 use crate::snapshot::store_at;
 
@@ -36,7 +36,7 @@ pub fn back_up(args: &BackupArgs, settings: &Settings) -> Result<(), Failure> {
     block_on(async {
         let log = engine::connect(settings).await?;
         let manifest = backup::backup(log.as_ref(), &store, &folder).await;
-        told(&manifest.map_err(Failure::failed)?, args.json)
+        told(&manifest.map_err(failed)?, args.json)
     })
 }
 
@@ -45,8 +45,15 @@ pub fn restore(args: &RestoreArgs, settings: &Settings) -> Result<(), Failure> {
     block_on(async {
         let log = engine::connect(settings).await?;
         let manifest = backup::restore(log.as_ref(), &store, &folder).await;
-        told(&manifest.map_err(Failure::failed)?, args.json)
+        told(&manifest.map_err(failed)?, args.json)
     })
+}
+
+fn failed(error: BackupError) -> Failure {
+    match error {
+        BackupError::Log(error) => error.into(),
+        error => Failure::failed(error),
+    }
 }
 
 fn told(manifest: &Manifest, json: bool) -> Result<(), Failure> {

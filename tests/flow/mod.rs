@@ -215,6 +215,21 @@ fn a_shard_wakes_from_a_snapshot_as_it_was() {
 }
 
 #[test]
+fn snapshots_are_kept_where_the_setting_says() {
+    use object_store::ObjectStoreExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let odd = folder.path().join("a b#c?d%20");
+    let (store, prefix) = snapshot::store_at(odd.to_str().expect("text")).expect("a folder");
+    let put = async { store.put(&prefix.join("one"), "1".into()).await };
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(put).expect("it is put");
+    assert!(odd.join("one").is_file());
+    let (_, prefix) = snapshot::store_at("s3://bucket/recoup/snapshots").expect("a bucket");
+    assert_eq!(prefix.as_ref(), "recoup/snapshots");
+    let refused = snapshot::store_at("nowhere://x").expect_err("no store");
+    assert!(refused.contains("nowhere"), "{refused}");
+}
+
+#[test]
 fn a_snapshot_with_a_flipped_byte_is_not_taken() {
     let batch = worked();
     let shape = stages::shape("book").expect("there is a book");

@@ -45,16 +45,30 @@ const ALONE: [Wrong; 24] = [
     ),
     (
         &[
-            "batch", "--intake", "one.jsonl", "--reference", "reference", "--out", "out",
-            "--until", "2026-13-01",
+            "batch",
+            "--intake",
+            "one.jsonl",
+            "--reference",
+            "reference",
+            "--out",
+            "out",
+            "--until",
+            "2026-13-01",
         ],
         2,
         &["2026-13-01", "2026-06-30"],
     ),
     (
         &[
-            "batch", "--intake", "one.jsonl", "--reference", "reference", "--out", "out",
-            "--dialect", "card",
+            "batch",
+            "--intake",
+            "one.jsonl",
+            "--reference",
+            "reference",
+            "--out",
+            "out",
+            "--dialect",
+            "card",
         ],
         3,
         &["card: the file was not read", "-.NAME.sql"],
@@ -120,8 +134,7 @@ fn a_mistake_is_named_with_what_to_do() {
 fn where_no_broker_answers_it_says_where_it_looked_and_what_to_do() {
     let folder = folder();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let settings =
-        [("BROKER_URL", format!("nats://{free}")), ("METRICS_LISTEN", String::new())];
+    let settings = [("BROKER_URL", format!("nats://{free}")), ("METRICS_LISTEN", String::new())];
     recoup(folder.path(), &settings, &["init", "--local"]);
     let at = free.to_string();
     for words in ASKING {

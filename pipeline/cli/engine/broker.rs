@@ -16,7 +16,7 @@ use crate::log::broker::{Access, Login};
 use crate::log::jetstream::JetStreamLog;
 use crate::log::{Log, LogError};
 use crate::program;
-use crate::serve;
+use crate::serve::{self, ServeError};
 use crate::settings::Settings;
 use crate::snapshot::Snapshots;
 use crate::trim;
@@ -89,5 +89,8 @@ pub async fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), Failure>
             () = roles::orphaned(), if minded => {}
         }
     };
-    serve::serve(log, options, stop).await.map_err(Failure::failed)
+    serve::serve(log, options, stop).await.map_err(|error| match error {
+        ServeError::Log(error) => error.into(),
+        error => Failure::failed(error),
+    })
 }

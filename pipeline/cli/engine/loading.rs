@@ -6,7 +6,7 @@ use super::program::failure;
 use crate::cli::Failure;
 use crate::cli::load::LoadArgs;
 use crate::cli::show;
-use crate::load::{LoadPlan, LoadReport, load as publish};
+use crate::load::{LoadError, LoadPlan, LoadReport, load as publish};
 use crate::program;
 use crate::settings::Settings;
 use crate::wake::INTAKE_SUBJECTS;
@@ -39,7 +39,10 @@ pub async fn load(args: LoadArgs, settings: &Settings) -> Result<(), Failure> {
         bar.set_message(name);
     })
     .await
-    .map_err(Failure::failed);
+    .map_err(|error| match error {
+        LoadError::Log(error) => error.into(),
+        error => Failure::failed(error),
+    });
     bar.finish_and_clear();
     answer(args.json, &report?)
 }

@@ -64,11 +64,7 @@ async fn stop(
 }
 
 /// Pages for whoever supervises this process, where the settings want them.
-pub async fn answer(
-    listen: &str,
-    metrics: &Metrics,
-    readiness: &Readiness,
-) -> Result<(), Failure> {
+pub async fn answer(listen: &str, metrics: &Metrics, readiness: &Readiness) -> Result<(), Failure> {
     if listen.is_empty() {
         return Ok(());
     }

@@ -188,6 +188,21 @@ fn what_the_deployments_set_fits() {
     }
 }
 
+#[test]
+fn what_comes_in_is_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = include_str!("../../deploy/README.md");
+    for field in recoup_operators::facts::CANONICAL {
+        assert!(page.contains(&format!("`{field}`")), "deploy/README.md does not name {field}");
+    }
+    let told = said(&recoup(folder.path(), &[], &["post", "curve"]));
+    assert!(told.contains("recovery_rate") && told.contains("at most 4 digits"), "{told}");
+    assert!(told.ends_with("one row for each product, bucket\n"), "{told}");
+    let told = lines(&said(&recoup(folder.path(), &[], &["post", "desks", "--json"])));
+    let wanted = json!({ "column": "desk_id", "required": true, "key": true, "holds": "a text" });
+    assert_eq!(told[0], wanted);
+}
+
 /// Every verb the program lists.
 fn verbs(folder: &Path) -> Vec<String> {
     let help = said(&recoup(folder, &[], &["--help"]));

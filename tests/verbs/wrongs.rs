@@ -26,7 +26,7 @@ const ALONE: [Wrong; 24] = [
     (&["check", "--set", "program.pricing=full"], 4, &["`plain` or `discounted`"]),
     (&["check", "--settings", "none.toml"], 4, &["none.toml", "not read"]),
     (&["check", "--set", "program.folder=none"], 3, &["none: the folder was not read"]),
-    (&["post", "curv", "reference/curve.csv", "--check"], 1, &["no table \"curv\"", "curve"]),
+    (&["post", "curv", "reference/curve.csv", "--check"], 1, &["no table curv", "curve"]),
     (&["post", "curve", "none.csv", "--check"], 1, &["none.csv", "not read"]),
     (&["post", "curve", "high.csv", "--check"], 1, &["high.csv:2", "recovery_rate \"high\""]),
     (&["backup", "nowhere://x"], 1, &["nowhere"]),

@@ -74,6 +74,9 @@ fn line(one: &Refusal, opened: &Opened) -> String {
 }
 
 fn table(found: &[Refusal], opened: &[Opened]) -> String {
+    if found.is_empty() {
+        return "nothing was refused\n".into();
+    }
     let mut header = vec!["at", "lender", "reason", "source", "file"];
     if opened.iter().any(Option::is_some) {
         header.push("bytes");

@@ -67,8 +67,9 @@ fn a_role_that_is_killed_is_started_again_and_all_end_together() {
         Some(behind.split_whitespace().next()?.to_owned())
     };
     let password = until("the line to ask with", || told("PGPASSWORD="));
-    let broker = told("RECOUP_BROKER_URL=").unwrap();
-    let settings = [("BROKER_URL", broker.clone()), ("SERVE_LISTEN", free.to_string())];
+    let broker = told("broker").unwrap();
+    // From outside it is known by the settings that it prints.
+    let settings = [("SETTINGS", told("RECOUP_SETTINGS=").unwrap())];
 
     let family = until("both roles", || Some(children(up.0.id())).filter(|all| all.len() == 2));
     let worker = family["run"];
@@ -82,12 +83,10 @@ fn a_role_that_is_killed_is_started_again_and_all_end_together() {
     // The new one works, says that it is ready, and counts.
     write(at);
     said(&recoup(at, &settings, &["load", "month.jsonl", "--lender", "L1"]));
-    let mut ask = settings.to_vec();
-    ask.push(("SERVE_USERS_FILE", "home/users".into()));
     fs::write(at.join("password"), &password).unwrap();
     let words = ["sql", "SELECT count(*) FROM loans", "--json", "--password-file", "password"];
     until("the loans", || {
-        let (code, out, _) = ended(&recoup(at, &ask, &words));
+        let (code, out, _) = ended(&recoup(at, &settings, &words));
         (code == 0 && lines(&out)[0].to_string().contains(&format!(":{LOANS}"))).then_some(())
     });
     for (role, counted) in
@@ -101,6 +100,11 @@ fn a_role_that_is_killed_is_started_again_and_all_end_together() {
         let metrics = page(&address, "/metrics");
         assert!(metrics.contains("# TYPE recoup_") && metrics.contains(counted), "{metrics}");
     }
+
+    // Everything that the other verbs need is in the settings that it printed.
+    let findings = lines(&ended(&recoup(at, &settings, &["doctor", "--json"])).1);
+    let bad: Vec<_> = findings.iter().filter(|one| one["severity"] == "unsafe").collect();
+    assert!(bad.is_empty() && findings.len() > 5, "{bad:?}");
 
     up.stop();
     for id in [again, family["serve"]] {

@@ -192,7 +192,10 @@ async fn stream(
         while waits(log, home.settings.shards.count).await? {
             tokio::time::sleep(LOOK).await;
         }
-        info!(file = %path.display(), "settled");
+        // Where a bar tells it, a line would only tear the bar.
+        if bar.is_hidden() {
+            info!(file = %path.display(), "settled");
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();

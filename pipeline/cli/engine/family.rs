@@ -75,7 +75,7 @@ impl Home {
         fs::create_dir_all(self.data.join("logs")).map_err(at)?;
         let out = File::options().create(true).append(true).open(&log).map_err(at)?;
         let settings = &self.settings;
-        let file = self.data.join("settings.toml");
+        let file = self.file();
         let text = toml::to_string(settings).map_err(Failure::failed)?;
         write_private(&file, &text).map_err(at)?;
         Command::new(std::env::current_exe().map_err(at)?)
@@ -96,6 +96,11 @@ impl Home {
             .kill_on_drop(true)
             .spawn()
             .map_err(at)
+    }
+
+    /// What every process of this home is told; `RECOUP_SETTINGS` for whoever asks it from outside.
+    fn file(&self) -> PathBuf {
+        self.data.join("settings.toml")
     }
 
     fn log_of(&self, verb: &str) -> PathBuf {
@@ -220,14 +225,16 @@ pub async fn up(args: UpArgs, settings: &Settings) -> Result<(), Failure> {
     ended
 }
 
-/// The exact line that asks the live portfolio.
+/// The exact lines to go on with: for the other verbs, and one that asks the live portfolio.
 pub fn asking(home: &Home) -> String {
     let listen = &home.settings.serve.listen;
     let (host, port) = listen.rsplit_once(':').unwrap_or((listen, "5433"));
     let (password, url) = (&home.password, &home.settings.broker.url);
     format!(
-        "broker    export RECOUP_BROKER_URL={url}\n\
-         ask       PGPASSWORD={password} psql -h {host} -p {port} -U recoup recoup"
+        "broker    {url}\n\
+         verbs     export RECOUP_SETTINGS={}\n\
+         ask       PGPASSWORD={password} psql -h {host} -p {port} -U recoup recoup",
+        home.file().display()
     )
 }
 

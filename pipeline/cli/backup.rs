@@ -1,5 +1,7 @@
 //! `recoup backup` and `recoup restore`: streams into an object store, and back.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::{Failure, block_on, engine, show};
@@ -41,6 +43,10 @@ pub fn back_up(args: &BackupArgs, settings: &Settings) -> Result<(), Failure> {
 }
 
 pub fn restore(args: &RestoreArgs, settings: &Settings) -> Result<(), Failure> {
+    // A place that is not there is a mistake, and is not made.
+    if !args.place.contains("://") && !Path::new(&args.place).is_dir() {
+        return Err(Failure::Failed(format!("{}: there is no such folder", args.place)));
+    }
     let (store, folder) = store_at(&args.place).map_err(Failure::failed)?;
     block_on(async {
         let log = engine::connect(settings).await?;

@@ -220,7 +220,8 @@ fn snapshots_are_kept_where_the_setting_says() {
     let folder = tempfile::tempdir().expect("a folder");
     let odd = folder.path().join("a b#c?d%20");
     let (store, prefix) = snapshot::store_at(odd.to_str().expect("text")).expect("a folder");
-    let put = async { store.put(&prefix.join("one"), "1".into()).await };
+    let place = prefix.join("one");
+    let put = async { store.put(&place, "1".into()).await };
     tokio::runtime::Runtime::new().expect("a runtime").block_on(put).expect("it is put");
     assert!(odd.join("one").is_file());
     let (_, prefix) = snapshot::store_at("s3://bucket/recoup/snapshots").expect("a bucket");

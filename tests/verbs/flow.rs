@@ -233,6 +233,9 @@ fn replay_shows_what_a_step_saw_knew_and_said(place: &Place) {
     let (loan, price) = (&loan["row"]["loan_id"], &loan["row"]["price"]);
     let told = place.says(&[&words[..], &["--loan", loan.as_str().unwrap()]].concat());
     assert!(told.contains(&format!("priced at {}", price.as_str().unwrap())), "{told}");
+    let words = ["replay", "book", "--shard", "2", "--seq", seq];
+    let (code, _, errors) = super::ended(&place.run(&words));
+    assert_eq!((code, errors.contains("shards 0 to 1, not 2")), (1, true), "{errors}");
     let words = ["replay", "book", "--shard", shard, "--seq", "999999"];
     let (code, _, errors) = super::ended(&place.run(&words));
     assert_eq!(code, 1, "{errors}");

@@ -12,7 +12,7 @@ use super::{Place, ended, recoup};
 type Wrong = (&'static [&'static str], i32, &'static [&'static str]);
 
 /// Needs no broker, and asks none.
-const ALONE: [Wrong; 24] = [
+const ALONE: [Wrong; 25] = [
     (&["lod", "one.jsonl"], 2, &["'lod'", "'load'"]),
     (&["load", "one.jsonl"], 2, &["--lender"]),
     (&["load", "one.jsonl", "--lendr", "L1"], 2, &["'--lender'"]),
@@ -30,6 +30,7 @@ const ALONE: [Wrong; 24] = [
     (&["post", "curve", "none.csv", "--check"], 1, &["none.csv", "not read"]),
     (&["post", "curve", "high.csv", "--check"], 1, &["high.csv:2", "recovery_rate \"high\""]),
     (&["backup", "nowhere://x"], 1, &["nowhere"]),
+    (&["restore", "none"], 1, &["none: there is no such folder"]),
     (&["sql", "SELECT 1", "--password-file", "none"], 1, &["none"]),
     (&["reconcile", "none.csv", "--agency", "A1"], 1, &["none.csv", "not read"]),
     (&["batch", "--intake", "one.jsonl", "--out", "out"], 2, &["--reference"]),
@@ -89,7 +90,7 @@ const ASKING: [&[&str]; 13] = [
     &["doctor"],
     &["trim", "--dry-run"],
     &["backup", "kept"],
-    &["restore", "kept"],
+    &["restore", "reference"],
 ];
 
 /// Ends with this code, says these words, line by line as ours or the parser's, and no more.

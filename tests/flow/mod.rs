@@ -110,7 +110,7 @@ const SPOKEN: [(&str, &str); 7] = [
     ("account", "loans"),
     ("dispatch", "placements"),
     ("settle", "ledger"),
-    ("clear", "quotas"),
+    ("clear", "rounds"),
     ("close", "statements"),
 ];
 

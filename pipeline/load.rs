@@ -33,7 +33,8 @@ pub struct LoadPlan {
     pub files: Vec<PathBuf>,
     pub lender: String,
     pub kind: String,
-    /// Over how many subjects the parts are dealt, one after the other.
+    /// Over how many subjects the parts are dealt, one after the other; a file begins anywhere
+    /// among them, so that many small ones keep every worker busy too.
     pub subjects: u32,
     /// Where the names of the files do not tell.
     pub format: Option<Format>,
@@ -275,8 +276,9 @@ impl<'a> Loading<'a> {
         let header = |name: &str, value: String| (name.to_owned(), value);
         // A file name may hold what a header cannot.
         let source = self.name().replace(|c: char| c.is_control(), " ");
+        let dealt = (hash_bytes(self.subject.as_bytes()) >> 32) + index;
         let message = Outgoing {
-            subject: format!("{INTAKE}.{lender}.{kind}.{}", index % u64::from((*subjects).max(1))),
+            subject: format!("{INTAKE}.{lender}.{kind}.{}", dealt % u64::from((*subjects).max(1))),
             headers: vec![
                 header("Recoup-Format", part.format.name().to_owned()),
                 header("Recoup-Row", part.first_row.to_string()),

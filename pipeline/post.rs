@@ -53,11 +53,27 @@ impl Reference {
 
 /// A value in a file that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[error("{file}:{line}: {what}")]
+#[error("{file}{}: {what}", at(.line))]
 pub struct Mistake {
     pub file: String,
+    /// 0 where the whole file is meant.
     pub line: u64,
     pub what: String,
+}
+
+fn at(line: &u64) -> String {
+    if *line == 0 { String::new() } else { format!(":{line}") }
+}
+
+/// A column of a table: its name, whether every row must have it, and what it holds.
+pub type Told = (&'static str, bool, String);
+
+/// The columns of a table, and those that name a row.
+pub fn told(name: &str) -> Option<(Vec<Told>, &'static [&'static str])> {
+    let table = columns::TABLES.iter().find(|table| table.name == name)?;
+    let told =
+        |column: &columns::Column| (column.name, column.required, values::expected(column.kind));
+    Some((table.columns.iter().map(told).collect(), table.key))
 }
 
 /// The names of the tables that may be posted, in the order they are best read.

@@ -146,14 +146,13 @@ pub enum Fit {
 /// The store and the place in it of `file:///folder`, a plain folder, `s3://bucket/prefix`,
 /// `gs://…` or `az://…`.
 pub fn store_at(url: &str) -> Result<(Arc<dyn ObjectStore>, Path), String> {
-    let url = if url.contains("://") {
-        url.to_string()
+    let parsed = if url.contains("://") {
+        url::Url::parse(url).map_err(|error| format!("{url}: {error}"))?
     } else {
         let folder = std::path::absolute(url).map_err(|error| format!("{url}: {error}"))?;
         std::fs::create_dir_all(&folder).map_err(|error| format!("{url}: {error}"))?;
-        format!("file://{}", folder.display())
+        url::Url::from_file_path(&folder).map_err(|()| format!("{url} is no folder"))?
     };
-    let parsed = url::Url::parse(&url).map_err(|error| format!("{url}: {error}"))?;
     let options = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
     let (store, prefix) = object_store::parse_url_opts(&parsed, options)
         .map_err(|error| format!("{url}: {error}"))?;

@@ -67,6 +67,7 @@ SELECT
     province,
     bucket,
     balance,
-    price
+    price,
+    currency
 FROM priced
 WHERE loan_id IS NOT NULL;

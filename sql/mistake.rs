@@ -38,7 +38,10 @@ impl Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.what)?;
+        match self.line {
+            0 => writeln!(f, "{}: {}", self.file, self.what)?,
+            line => writeln!(f, "{}:{line}:{}: {}", self.file, self.column, self.what)?,
+        }
         if !self.text.is_empty() {
             writeln!(f, "  {:>4} | {}", self.line, self.text)?;
             writeln!(f, "       | {}^", " ".repeat(self.column.saturating_sub(1)))?;

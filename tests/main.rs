@@ -10,5 +10,6 @@ mod log;
 mod program;
 mod serve;
 mod sim;
+mod slt;
 mod tidy;
 mod verbs;

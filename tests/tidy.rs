@@ -205,13 +205,19 @@ fn every_verb_has_its_folder_and_its_line() {
         if !place.join("tests.rs").is_file() && !place.join("tests/mod.rs").is_file() {
             broken.push(format!("operators/{verb}/ has no tests"));
         }
+        if !place.join(format!("{verb}.slt")).is_file() {
+            broken.push(format!("operators/{verb}/{verb}.slt is missing"));
+        }
     }
     for one in &on_disk {
         if !listed.contains(one.as_str()) && !SHARED_FOLDERS.contains(&one.as_str()) {
             broken.push(format!("operators/{one}/ has no line in ALL"));
         }
     }
-    none(&broken, "an operator is a folder with mod.rs, tests, and a line in ALL");
+    none(
+        &broken,
+        "an operator is a folder with mod.rs, tests, what it does from data, and a line in ALL",
+    );
 }
 
 #[test]

@@ -139,6 +139,7 @@ impl<'a> Facts<'a> {
         let bytes = |column| text(column).unwrap_or_default().as_bytes();
         let person = text(column::NATIONAL_ID).map(|id| self.tokens.token(id));
         token(&mut self.person, &mut self.content, person);
+        self.content.null();
         self.content.text(bytes(column::PRODUCT));
         self.content.text(bytes(column::PROVINCE));
         self.content.text(currency.as_bytes());
@@ -159,8 +160,12 @@ impl<'a> Facts<'a> {
             Some(phone) => {
                 mask(phone, &mut self.masked);
                 self.phone_masked.push_bytes(&self.masked);
+                self.content.text(&self.masked);
             }
-            None => self.phone_masked.push_null(),
+            None => {
+                self.phone_masked.push_null();
+                self.content.null();
+            }
         }
         let phone = phone.map(|phone| self.tokens.token(phone));
         token(&mut self.phone_token, &mut self.content, phone);
@@ -250,17 +255,14 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Writes a token to its column and to the digest.
+/// Writes a token to its column, and has it break ties in the digest.
 fn token(texts: &mut Texts, content: &mut Content, token: Option<Token>) {
     match token {
         Some(token) => {
             texts.push_bytes(&token);
-            content.text(&token);
+            content.tie(&token);
         }
-        None => {
-            texts.push_null();
-            content.null();
-        }
+        None => texts.push_null(),
     }
 }
 

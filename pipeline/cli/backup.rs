@@ -1,9 +1,11 @@
 //! `recoup backup` and `recoup restore`: streams into an object store, and back.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::{Failure, block_on, engine, show};
-use crate::backup::{self, Manifest};
+use crate::backup::{self, BackupError, Manifest};
 use crate::settings::Settings;
 use crate::snapshot::store_at;
 
@@ -14,6 +16,9 @@ pub struct BackupArgs {
     /// A folder, or file://, s3://, az:// or gs://; each backup in a place of its own
     #[arg(value_name = "PLACE")]
     pub place: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Put a backup into an empty cluster; then start the workers, which replay their memory
@@ -23,6 +28,9 @@ pub struct RestoreArgs {
     /// Where the backup is
     #[arg(value_name = "PLACE")]
     pub place: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 pub fn back_up(args: &BackupArgs, settings: &Settings) -> Result<(), Failure> {
@@ -30,20 +38,35 @@ pub fn back_up(args: &BackupArgs, settings: &Settings) -> Result<(), Failure> {
     block_on(async {
         let log = engine::connect(settings).await?;
         let manifest = backup::backup(log.as_ref(), &store, &folder).await;
-        told(&manifest.map_err(Failure::failed)?)
+        told(&manifest.map_err(failed)?, args.json)
     })
 }
 
 pub fn restore(args: &RestoreArgs, settings: &Settings) -> Result<(), Failure> {
+    // A place that is not there is a mistake, and is not made.
+    if !args.place.contains("://") && !Path::new(&args.place).is_dir() {
+        return Err(Failure::Failed(format!("{}: there is no such folder", args.place)));
+    }
     let (store, folder) = store_at(&args.place).map_err(Failure::failed)?;
     block_on(async {
         let log = engine::connect(settings).await?;
         let manifest = backup::restore(log.as_ref(), &store, &folder).await;
-        told(&manifest.map_err(Failure::failed)?)
+        told(&manifest.map_err(failed)?, args.json)
     })
 }
 
-fn told(manifest: &Manifest) -> Result<(), Failure> {
+fn failed(error: BackupError) -> Failure {
+    match error {
+        BackupError::Log(error) => error.into(),
+        error => Failure::failed(error),
+    }
+}
+
+fn told(manifest: &Manifest, json: bool) -> Result<(), Failure> {
+    if json {
+        let line = serde_json::to_string(manifest).map_err(Failure::failed)?;
+        return show::text(&format!("{line}\n"));
+    }
     let streams = manifest.streams.iter();
     let lines = streams
         .map(|(name, kept)| format!("{name}: {} messages, {} bytes\n", kept.messages, kept.bytes));

@@ -15,8 +15,8 @@ pub struct BatchArgs {
     /// Intake files, read in the order given
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub intake: Vec<PathBuf>,
-    /// A folder with curve.csv, market.csv, agencies.csv, and desks.csv, contracts.csv,
-    /// exclusions.csv
+    /// A folder with curve.csv, market.csv, agencies.csv, and any other table that `recoup post`
+    /// takes
     #[arg(long, value_name = "DIR")]
     pub reference: PathBuf,
     /// The folder to write to
@@ -30,8 +30,9 @@ pub struct BatchArgs {
     /// Whose files these are, where their records do not say
     #[arg(long)]
     pub lender: Option<String>,
-    /// The dialect that reads them: a file of that name, else the canonical one
-    #[arg(long)]
+    /// The dialect that reads them: the NAME of <lender>.<NAME>.sql, or a file; else the lender's
+    /// own, else the canonical one
+    #[arg(long, value_name = "NAME|FILE")]
     pub dialect: Option<String>,
     /// Answer in JSON
     #[arg(long)]

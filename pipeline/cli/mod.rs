@@ -210,6 +210,15 @@ fn read_settings(file: Option<PathBuf>, set: &[String]) -> Result<Settings, Fail
     Ok(Settings::read(&sources)?)
 }
 
+/// Refuses a name that is not one of these.
+fn one_of(what: &str, name: &str, names: &[&str]) -> Result<(), Failure> {
+    if names.contains(&name) {
+        return Ok(());
+    }
+    let names = names.join(", ");
+    Err(Failure::Failed(format!("there is no {what} {name}; there are {names}")))
+}
+
 /// Runs what awaits, on a runtime of its own. Steps never run inside it: they have plain threads.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, block_on, engine, show};
-use crate::post::{Mistake, Posted, post, read_reference};
+use super::{Failure, block_on, engine, one_of, show};
+use crate::post::{Mistake, Posted, Told, names, post, read_reference, told};
 use crate::settings::Settings;
 
 /// So many mistakes tell what is wrong with a file.
@@ -16,10 +16,11 @@ const MISTAKES_SHOWN: usize = 20;
 #[derive(Args)]
 #[command(after_help = "Example:\n  recoup post curve curve.csv")]
 pub struct PostArgs {
-    /// curve, market, agencies, desks, contracts or remittances
+    /// curve, market, agencies, desks, contracts, exclusions, remittances, waterfalls, authorities,
+    /// calendars or pauses
     pub name: String,
-    /// A CSV file with a header
-    pub file: PathBuf,
+    /// A CSV file with a header; without one, the table's columns are told
+    pub file: Option<PathBuf>,
     /// Only check the file; needs no broker
     #[arg(long)]
     pub check: bool,
@@ -29,7 +30,9 @@ pub struct PostArgs {
 }
 
 pub fn execute(args: &PostArgs, settings: &Settings) -> Result<(), Failure> {
-    let reference = read_reference(&args.name, &args.file).map_err(|all| mistakes(&all))?;
+    one_of("table", &args.name, &names().collect::<Vec<_>>())?;
+    let Some(file) = &args.file else { return columns(args) };
+    let reference = read_reference(&args.name, file).map_err(|all| mistakes(&all))?;
     for note in &reference.notes {
         eprintln!("recoup: {note}");
     }
@@ -51,15 +54,36 @@ pub fn execute(args: &PostArgs, settings: &Settings) -> Result<(), Failure> {
     )
 }
 
+/// What a file of this table must hold.
+fn columns(args: &PostArgs) -> Result<(), Failure> {
+    let Some((columns, key)) = told(&args.name) else { return Ok(()) };
+    if args.json {
+        let line = |(column, required, holds): &Told| {
+            let key = key.contains(column);
+            let line =
+                json!({ "column": column, "required": required, "key": key, "holds": holds });
+            format!("{line}\n")
+        };
+        return show::text(&columns.iter().map(line).collect::<String>());
+    }
+    let rows = columns.into_iter().map(|(column, required, holds)| {
+        let needed = if required { "yes" } else { "" };
+        vec![column.to_owned(), needed.to_owned(), holds]
+    });
+    let table = show::table(&["column", "required", "holds"], rows.collect(), &[]);
+    show::text(&format!("{table}one row for each {}\n", key.join(", ")))
+}
+
 fn answer(args: &PostArgs, said: serde_json::Value) -> Result<(), Failure> {
     if args.json {
         return show::text(&format!("{said}\n"));
     }
-    let (table, rows) = (&args.name, &said["rows"]);
+    let table = &args.name;
+    let counted = show::counted(said["rows"].as_u64().unwrap_or_default() as usize, "row");
     let text = match (said["version"].as_i64(), said["stored"].as_bool()) {
-        (Some(version), Some(true)) => format!("{table}: {rows} rows posted as version {version}"),
+        (Some(version), Some(true)) => format!("{table}: {counted} posted as version {version}"),
         (Some(version), _) => format!("{table}: nothing new since version {version}"),
-        (None, _) => format!("{table}: {rows} rows fit"),
+        (None, _) => format!("{table}: {counted} in order"),
     };
     show::text(&format!("{text}\n"))
 }

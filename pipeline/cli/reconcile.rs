@@ -75,10 +75,9 @@ pub fn execute(args: &ReconcileArgs, settings: &Settings) -> Result<(), Failure>
     if differ + bad.len() == 0 {
         return Ok(());
     }
-    let (all, lines) = (findings.len(), bad.len());
-    Err(Failure::Differs(format!(
-        "{differ} of {all} movements differ, {lines} lines were not read"
-    )))
+    let (all, lines) = (show::counted(findings.len(), "movement"), bad.len());
+    let lines = show::counted(lines, "line");
+    Err(Failure::Differs(format!("{differ} of {all} differ, {lines} not read")))
 }
 
 fn page(findings: &[&Finding], totals: &[Sum; 4], bad: &[Unread]) -> String {

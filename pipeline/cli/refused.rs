@@ -74,6 +74,9 @@ fn line(one: &Refusal, opened: &Opened) -> String {
 }
 
 fn table(found: &[Refusal], opened: &[Opened]) -> String {
+    if found.is_empty() {
+        return "nothing was refused\n".into();
+    }
     let mut header = vec!["at", "lender", "reason", "source", "file"];
     if opened.iter().any(Option::is_some) {
         header.push("bytes");
@@ -87,9 +90,8 @@ fn table(found: &[Refusal], opened: &[Opened]) -> String {
         }));
         row
     });
-    let count = found.len();
-    let unit = if count == 1 { "row" } else { "rows" };
-    format!("{}{count} {unit}\n", show::table(&header, rows.collect(), &[]))
+    let count = show::counted(found.len(), "row");
+    format!("{}{count}\n", show::table(&header, rows.collect(), &[]))
 }
 
 fn instant(micros: i64) -> String {

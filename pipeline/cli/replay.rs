@@ -1,8 +1,9 @@
 //! `recoup replay`: one step again, in words.
 
 use clap::Args;
+use recoup_sql::stages::STAGES;
 
-use super::{Failure, block_on, engine};
+use super::{Failure, block_on, engine, one_of};
 use crate::settings::Settings;
 
 /// Show what one step saw, knew and said
@@ -25,5 +26,7 @@ pub struct ReplayArgs {
 }
 
 pub fn execute(args: &ReplayArgs, settings: &Settings) -> Result<(), Failure> {
+    let names: Vec<_> = STAGES.iter().map(|shape| shape.name).collect();
+    one_of("stage", &args.stage, &names)?;
     block_on(engine::replay(args, settings))
 }

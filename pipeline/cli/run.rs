@@ -12,7 +12,7 @@ pub struct RunArgs {
     /// What this process does
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Role::ALL)]
     pub roles: Vec<Role>,
-    /// The name of this process in cursors; else host name and process id
+    /// The name of this process in cursors; else `worker-` and the process id
     #[arg(long)]
     pub name: Option<String>,
     /// Which of the workers this is, counted from 1: it prefers every so manieth shard

@@ -22,6 +22,11 @@ pub fn text(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// `1 row`, `2 rows`.
+pub fn counted(count: usize, unit: &str) -> String {
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A table of texts; `right` tells which columns are numbers.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>, right: &[bool]) -> String {
     let mut table = Table::new();

@@ -39,6 +39,9 @@ pub enum Format {
     Json,
 }
 
+/// What to do where the room does not answer, or wants to know who asks.
+const HINT: &str = "; `recoup serve` opens it, serve.listen says where, PGPASSWORD who asks";
+
 /// An answer, as texts; `None` is NULL.
 struct Answer {
     columns: Vec<String>,
@@ -81,7 +84,8 @@ fn answer(login: &Login, settings: &Settings, query: &str) -> Result<Answer, Fai
     block_on(async {
         let listen = &settings.serve.listen;
         let (client, connection) = config.connect(NoTls).await.map_err(|error| {
-            Failure::Failed(format!("the reading room on {listen}: {}", words(&error)))
+            let hint = if error.as_db_error().is_none() { HINT } else { "" };
+            Failure::Failed(format!("the reading room on {listen}: {}{hint}", words(&error)))
         })?;
         tokio::spawn(connection);
         ask(&client, query).await
@@ -155,9 +159,8 @@ fn table(answer: &Answer) -> String {
         row.iter().map(|cell| cell.clone().unwrap_or_default()).collect()
     };
     let rows: Vec<Vec<String>> = answer.rows.iter().map(texts).collect();
-    let count = rows.len();
-    let unit = if count == 1 { "row" } else { "rows" };
-    format!("{}{count} {unit}\n", show::table(&header, rows, &right))
+    let count = show::counted(rows.len(), "row");
+    format!("{}{count}\n", show::table(&header, rows, &right))
 }
 
 fn csv_text(answer: &Answer) -> Result<String, Failure> {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
+use datafusion::arrow::record_batch::RecordBatch;
 
-use super::{Failure, block_on, engine, show};
-use crate::log::{Log, Message, ReadLimit};
+use super::{Failure, block_on, engine, one_of, show};
+use crate::doctor::STREAMS;
+use crate::log::{Log, LogError, Message, ReadLimit};
 use crate::rows;
 use crate::settings::Settings;
 
@@ -33,6 +35,7 @@ pub struct TapArgs {
 }
 
 pub fn execute(args: &TapArgs, settings: &Settings) -> Result<(), Failure> {
+    one_of("stream", &args.stream, &STREAMS)?;
     block_on(async {
         let log = engine::connect(settings).await?;
         tokio::select! {
@@ -57,27 +60,46 @@ async fn follow(args: &TapArgs, log: &dyn Log) -> Result<(), Failure> {
     }
     let mut reader = log.read(&args.stream, &[filter], after).await?;
     let limit = ReadLimit { messages: 100, bytes: 16 << 20 };
+    let mut unread = 0;
     loop {
         let messages = reader.next(limit, Duration::from_millis(500)).await?;
         for message in &messages {
-            show::text(&rows(args, message)?)?;
+            match batches(args, message) {
+                Ok(Some(batches)) => show::text(&rows(args, message, &batches)?)?,
+                Ok(None) => show::text(&bytes(args, message))?,
+                Err(error) => {
+                    eprintln!("recoup: {error}");
+                    unread += 1;
+                }
+            }
         }
         if args.once && messages.last().is_some_and(|message| message.seq >= end) {
-            return Ok(());
+            return match unread {
+                0 => Ok(()),
+                _ => Err(Failure::Failed(format!("messages that do not read: {unread}"))),
+            };
         }
     }
 }
 
-/// One message for people or scripts.
-fn rows(args: &TapArgs, message: &Message) -> Result<String, Failure> {
-    let batches = match rows::decode(&message.payload) {
+/// What a message holds, or `None` where that is bytes of a lender, or text of ours. Rows of ours
+/// that do not read are named as a shard would that has to read them (A14), and passed over here.
+fn batches(args: &TapArgs, message: &Message) -> Result<Option<Vec<RecordBatch>>, LogError> {
+    let what = message.subject.split('.').nth(1).unwrap_or_default();
+    match args.stream.as_str() {
         // The intake may hold Arrow too, and that is as personal as any other bytes of it.
+        "intake" if !args.raw => Ok(None),
         // Text reads as Arrow that has not come yet: no batches.
-        Ok(batches) if !batches.is_empty() && (args.stream != "intake" || args.raw) => batches,
-        _ => return Ok(bytes(args, message)),
-    };
+        "intake" => Ok(rows::decode(&message.payload).ok().filter(|batches| !batches.is_empty())),
+        _ if matches!(what, "cursor" | "trimmed") => Ok(None),
+        _ => rows::of(message).map(Some),
+    }
+}
+
+/// Rows for people or scripts.
+fn rows(args: &TapArgs, message: &Message, batches: &[RecordBatch]) -> Result<String, Failure> {
     let mut out = String::new();
-    for batch in &batches {
+    for batch in batches {
         if args.json {
             out += &show::json_lines(batch)?;
         } else {

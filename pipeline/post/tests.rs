@@ -131,6 +131,15 @@ const BROKEN: [(&str, &str, &[&str]); 9] = [
 ];
 
 #[test]
+fn every_column_says_what_it_holds() {
+    for name in super::names() {
+        let (columns, key) = super::told(name).expect("a table");
+        assert!(!key.is_empty() && columns.len() >= key.len(), "{name}");
+        assert!(columns.iter().all(|(_, _, holds)| !holds.is_empty()), "{name}: {columns:?}");
+    }
+}
+
+#[test]
 fn every_mistake_is_named() {
     for (name, text, expected) in BROKEN {
         let mistakes = parse_reference(name, "f.csv", text.as_bytes()).expect_err(text);

@@ -70,6 +70,22 @@ pub fn parse(kind: Kind, text: &str) -> Result<Cell, String> {
     }
 }
 
+/// What a column holds, for people.
+pub fn expected(kind: Kind) -> String {
+    match kind {
+        Kind::Text => "a text".into(),
+        Kind::Texts => "names separated by |; empty: all".into(),
+        Kind::ByBucket { max } => {
+            format!(
+                "{} decimals from 0 to {max} separated by |, one for each bucket",
+                BUCKETS.len()
+            )
+        }
+        // What fits nothing is told what would.
+        kind => parse(kind, "\u{1}").err().unwrap_or_default(),
+    }
+}
+
 /// Tiers, each a bound and a rate of at most 6 digits; only the last has no bound.
 fn tiers(text: &str) -> Result<Cell, String> {
     let parts: Vec<_> = text.split('|').map(|tier| tier.split_once(':')).collect();

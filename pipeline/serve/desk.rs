@@ -173,7 +173,9 @@ fn plainly(error: PgWireError) -> PgWireError {
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => "22000",
         _ => "XX000",
     };
-    told(code, root.strip_backtrace())
+    let text = root.strip_backtrace();
+    // Who asks has never heard of a plan.
+    told(code, text.trim_start_matches("Error during planning: ").to_owned())
 }
 
 /// The handlers of one server, shared by its connections.

@@ -65,7 +65,8 @@ pub fn fresh_password() -> String {
     random_nonce().replace(['+', '/', '='], "")
 }
 
-/// Adds a user to a users file, which is made if it is missing and is its owner's alone.
+/// Adds a user to a users file, which is made, with its folder, if it is missing and is its
+/// owner's alone.
 pub fn add_user(path: &Path, name: &str, password: &str) -> Result<(), UsersError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() || !name.chars().all(plain) {
@@ -75,6 +76,9 @@ pub fn add_user(path: &Path, name: &str, password: &str) -> Result<(), UsersErro
         path: path.display().to_string(),
         cause: error.to_string(),
     };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]

@@ -70,7 +70,7 @@ fn a_report_that_differs_is_listed_line_by_line_and_exits_with_six() {
     assert_eq!(answer["sums"]["missing_here"]["theirs"]["amount"], "12.00");
     assert_eq!(answer["unread"][0]["line"], 6);
     let text = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert_eq!(text, "recoup: 3 of 5 movements differ, 1 lines were not read\n");
+    assert_eq!(text, "recoup: 3 of 5 movements differ, 1 line not read\n");
 }
 
 #[test]

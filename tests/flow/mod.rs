@@ -12,7 +12,7 @@ mod parts;
 mod programs;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use recoup::batch::Batch;
@@ -103,10 +103,22 @@ fn remembering() -> Vec<&'static Shape> {
     ["register", "book", "clear", "close"].iter().filter_map(|name| stages::shape(name)).collect()
 }
 
+/// A relation that every verb is heard by in this log.
+const SPOKEN: [(&str, &str); 7] = [
+    ("normalize", "facts"),
+    ("register", "letters"),
+    ("account", "loans"),
+    ("dispatch", "placements"),
+    ("settle", "ledger"),
+    ("clear", "rounds"),
+    ("close", "statements"),
+];
+
 #[test]
 fn a_stream_may_be_cut_into_steps_anywhere() {
     let batch = worked();
-    for shape in remembering() {
+    let mut spoken: BTreeSet<String> = BTreeSet::new();
+    for shape in stages::STAGES {
         let mut whole = idle(shape);
         let log = messages(&batch, &whole);
         assert!(log.len() > 3, "{} has something to read", shape.name);
@@ -114,12 +126,19 @@ fn a_stream_may_be_cut_into_steps_anywhere() {
         for part in &parts {
             whole.step(part).expect("it steps");
         }
-        assert!(said(&whole).iter().any(|(_, one)| !one.is_empty()), "{} speaks", shape.name);
+        spoken.extend(said(&whole).into_iter().flat_map(|(_, one)| one.into_keys()));
         let mut single = idle(shape);
         for message in &log {
             single.step(std::slice::from_ref(message)).expect("it steps");
         }
         assert_eq!(said(&whole), said(&single), "{} cut message by message", shape.name);
+    }
+    let verbs: Vec<&str> = recoup_operators::ALL.iter().map(|verb| verb.name).collect();
+    assert_eq!(verbs, SPOKEN.map(|(verb, _)| verb), "every operator is in this test");
+    for (verb, relation) in SPOKEN {
+        // `relation.shard`, as digests are kept.
+        let heard = spoken.iter().any(|one| one.split('.').next() == Some(relation));
+        assert!(heard, "{verb} says {relation}: {spoken:?}");
     }
 }
 
@@ -193,6 +212,22 @@ fn a_shard_wakes_from_a_snapshot_as_it_was() {
         }
         assert_eq!(said(&whole), said(&woken), "{} woken in the middle", shape.name);
     }
+}
+
+#[test]
+fn snapshots_are_kept_where_the_setting_says() {
+    use object_store::ObjectStoreExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let odd = folder.path().join("a b#c?d%20");
+    let (store, prefix) = snapshot::store_at(odd.to_str().expect("text")).expect("a folder");
+    let place = prefix.join("one");
+    let put = async { store.put(&place, "1".into()).await };
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(put).expect("it is put");
+    assert!(odd.join("one").is_file());
+    let (_, prefix) = snapshot::store_at("s3://bucket/recoup/snapshots").expect("a bucket");
+    assert_eq!(prefix.as_ref(), "recoup/snapshots");
+    let refused = snapshot::store_at("nowhere://x").expect_err("no store");
+    assert!(refused.contains("nowhere"), "{refused}");
 }
 
 #[test]

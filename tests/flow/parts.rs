@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use recoup::batch::Batch;
 use recoup::cursor::Cursor;
+use recoup::decoder::Decoder;
 use recoup::drive::{Stopped, Waiting, turn};
 use recoup::group::Group;
 use recoup::log::memory::MemoryLog;
-use recoup::log::{Log, Message, ReadLimit};
+use recoup::log::{Log, Message, Outgoing, ReadLimit};
 use recoup::{rows, wake};
-use recoup_sql::stages;
+use recoup_operators::Rules;
+use recoup_sql::{shipped, stages};
 
 use super::fated::{Fate, Fated};
-use super::world::{all, copied};
+use super::world::{all, copied, records};
 use super::{SHARDS, idle, worked};
 
 /// So few messages fit one commit that a step of one letter needs several.
@@ -148,16 +151,44 @@ fn a_begun_step_is_finished_by_whoever_reads_otherwise() {
     assert!(seen > 1, "some were interrupted between parts: {seen}");
 }
 
-/// The same, all shards found by one owner: one of them has begun what another stands within.
+/// Letters of many borrowers one after the other, so that one step concerns all shards.
+fn mixed() -> Batch {
+    let rules = Rules { shards: SHARDS, ..Rules::default() };
+    let mut batch = Batch::open(&rules, &shipped(), Decoder::default()).unwrap();
+    for (_, line) in records(0, 14) {
+        let payload = line.into_bytes().into();
+        let message =
+            Outgoing { subject: "intake.-.file.0".into(), payload, ..Outgoing::default() };
+        batch.publish(message, "mixed", 1).unwrap();
+    }
+    batch.settle().unwrap();
+    batch
+}
+
+/// How many shards have begun a step within whose messages another one stands.
+fn around_another(log: &MemoryLog) -> usize {
+    let all = cursors(log);
+    let within = |one: &Cursor| all.iter().any(|it| it.seq > one.seq && it.seq < one.until);
+    all.iter().filter(|one| one.sent > 0 && within(one)).count()
+}
+
+/// All shards found by one owner: one of them has begun what another stands within.
 #[test]
 fn a_begun_step_of_one_shard_is_finished_beside_the_others() {
-    let worked = worked();
-    let (whole, commits) = undisturbed(worked.log(), 64);
+    let mixed = mixed();
+    let (whole, commits) = undisturbed(mixed.log(), 64);
     let wanted = lines(&whole);
-    for commits in commits {
-        let log = letters(worked.log());
+    let mut seen = 0;
+    for (more, commits) in (1..).zip(commits) {
+        let log = letters(mixed.log());
         assert!(book(&narrow(&log, Some(commits)), &ALL, 64).is_err(), "it is interrupted");
+        // The others go on a little under an owner that reads one message after the other.
+        let standing = cursors(&log);
+        let others = ALL.into_iter().filter(|n| standing[*n as usize].sent == 0);
+        let _ = book(&narrow(&log, Some(more)), &others.collect::<Vec<_>>(), 1);
+        seen += around_another(&log);
         book(&narrow(&log, None), &ALL, 5).unwrap();
-        assert!(lines(&log) == wanted, "after {commits} commits");
+        assert!(lines(&log) == wanted, "after {commits} commits and {more} more");
     }
+    assert!(seen > 1, "some stood within a step that another had begun: {seen}");
 }

@@ -58,14 +58,43 @@ fn lines(folder: &TempDir, name: &str, bytes: usize) -> PathBuf {
 async fn published(log: &dyn Log, name: &str) -> Vec<u8> {
     let (mut whole, mut row) = (Vec::new(), 1);
     let found = all(log, "intake", &["intake.L007.report.*"]).await;
-    let found = found.iter().filter(|message| header(message, "Recoup-Source") == name);
-    for (index, message) in found.enumerate() {
-        assert_eq!(message.subject, format!("intake.L007.report.{}", index % 4));
+    let found: Vec<_> =
+        found.iter().filter(|message| header(message, "Recoup-Source") == name).collect();
+    let first = found.first().map_or(0, |message| dealt(message));
+    for (index, message) in found.into_iter().enumerate() {
+        assert_eq!(dealt(message), (first + index) % 4, "one after the other");
         assert_eq!(header(message, "Recoup-Row"), row.to_string());
         row += message.payload.iter().filter(|byte| **byte == b'\n').count();
         whole.extend_from_slice(&message.payload);
     }
     whole
+}
+
+/// The number of the subject that a part was dealt to.
+fn dealt(message: &Message) -> usize {
+    message.subject.strip_prefix("intake.L007.report.").unwrap().parse().unwrap()
+}
+
+/// A folder of small files keeps every worker of the intake busy, as one large file does.
+#[tokio::test]
+async fn small_files_are_dealt_over_all_subjects() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<PathBuf> = (0..24)
+        .map(|day| {
+            let path = folder.path().join(format!("day{day}.jsonl"));
+            fs::write(&path, format!("{{\"loan_id\":\"LN{day}\"}}\n")).unwrap();
+            path
+        })
+        .collect();
+    let log = intake().await;
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    run(log.as_ref(), plan(&paths)).await.unwrap();
+    let mut parts = [0; 4];
+    for message in all(log.as_ref(), "intake", &["intake.L007.report.*"]).await {
+        parts[dealt(&message)] += 1;
+    }
+    assert_eq!(parts.iter().sum::<usize>(), files.len());
+    assert!(parts.iter().all(|parts| (2..=12).contains(parts)), "{parts:?}");
 }
 
 fn header<'a>(message: &'a Message, name: &str) -> &'a str {

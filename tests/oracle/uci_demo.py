@@ -16,6 +16,7 @@ def main():
         "collected": known["collected"],
         "overpaid": known["over"],
         "refused": 0,
+        "bills_below_zero": known["negative_bills"],
     }
     wrong = [
         f"{name}: {told.get(name)}, expected {value}"

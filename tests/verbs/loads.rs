@@ -68,7 +68,7 @@ fn what_cannot_be_loaded_is_told() {
     assert_eq!(code, 1);
     assert!(errors.contains("--format"), "{errors}");
     let said = place.says(&["load", &file, "--lender", "L1", "--format", "json"]);
-    assert_eq!(said, "june.txt: 1 rows in 1 parts\n");
+    assert_eq!(said, "june.txt: 1 row in 1 part\n");
     let (code, _, errors) = super::ended(&place.run(&["load", "none.csv", "--lender", "L1"]));
     assert_eq!((code, errors.contains("none.csv")), (1, true), "{errors}");
 }

@@ -158,6 +158,49 @@ fn init_prepares_a_folder_without_a_broker() {
     assert_eq!(again.matches("stays as it is").count(), 3, "{again}");
     assert_eq!(fs::read_to_string(folder.path().join(".recoup/key")).unwrap(), key);
     assert!(!again.contains("password "), "{again}");
+    // Folders that the settings name are made where they are missing.
+    let apart = tempfile::tempdir().unwrap();
+    let settings =
+        [("SERVE_USERS_FILE", "who/reads/users".into()), ("KEYS_FILE", "safe/key".into())];
+    said(&recoup(apart.path(), &settings, &["init", "--local"]));
+    for file in ["who/reads/users", "safe/key"] {
+        assert!(apart.path().join(file).is_file(), "{file}");
+    }
+}
+
+/// Container and chart set what there is, and the reading room stays on its own machine.
+#[test]
+fn what_the_deployments_set_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    for file in ["compose.yaml", "chart/values.yaml"] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let set = text.lines().filter_map(|line| line.trim().split_once(": "));
+        let set = set.filter_map(|(name, value)| {
+            Some((name.strip_prefix("RECOUP_")?, value.trim_matches('"').to_string()))
+        });
+        let set: Vec<_> = set.filter(|(name, _)| *name != "KEY").collect();
+        assert!(set.len() > 2, "{file}: {set:?}");
+        said(&recoup(folder.path(), &set, &["check"]));
+        let listens = set.iter().find(|(name, _)| *name == "SERVE_LISTEN");
+        let apart = listens.is_some_and(|(_, value)| !value.starts_with("127."));
+        assert!(!apart, "{file}: the reading room would refuse {listens:?}");
+    }
+}
+
+#[test]
+fn what_comes_in_is_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = include_str!("../../deploy/README.md");
+    for field in recoup_operators::facts::CANONICAL {
+        assert!(page.contains(&format!("`{field}`")), "deploy/README.md does not name {field}");
+    }
+    let told = said(&recoup(folder.path(), &[], &["post", "curve"]));
+    assert!(told.contains("recovery_rate") && told.contains("at most 4 digits"), "{told}");
+    assert!(told.ends_with("one row for each product, bucket\n"), "{told}");
+    let told = lines(&said(&recoup(folder.path(), &[], &["post", "desks", "--json"])));
+    let wanted = json!({ "column": "desk_id", "required": true, "key": true, "holds": "a text" });
+    assert_eq!(told[0], wanted);
 }
 
 /// Every verb the program lists.

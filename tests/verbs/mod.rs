@@ -1,7 +1,8 @@
 //! The program as people run it: the built binary, a real nats-server, files and a shell.
 //!
 //! [`local`] needs no broker; [`flow`] is a deployment from `init` to SQL; [`loads`] kills a load
-//! in the middle; [`doctors`] looks at brokers that are not fit; [`trims`] removes and goes on.
+//! in the middle; [`doctors`] looks at brokers that are not fit; [`trims`] removes and goes on;
+//! [`ups`] minds the roles of a machine; [`wrongs`] is what a newcomer does wrong.
 
 mod doctors;
 mod flow;
@@ -9,6 +10,8 @@ mod lender;
 mod loads;
 mod local;
 mod trims;
+mod ups;
+mod wrongs;
 
 use std::fs;
 use std::net::TcpListener;
@@ -34,6 +37,15 @@ fn command(folder: &Path, settings: &[(&str, String)], words: &[&str]) -> Comman
     command.current_dir(folder).args(words).stdin(Stdio::null());
     command.envs(settings.iter().map(|(name, value)| (format!("RECOUP_{name}"), value)));
     command
+}
+
+/// Starts a verb that goes on until it is told to stop; what it says is in `<verb>.log`.
+pub fn start(folder: &Path, settings: &[(&str, String)], words: &[&str]) -> Working {
+    let log = folder.join(format!("{}.log", words[0]));
+    let log = fs::File::options().create(true).append(true).open(log).unwrap();
+    let mut command = command(folder, settings, words);
+    command.stdout(log.try_clone().unwrap()).stderr(log);
+    Working(command.spawn().unwrap())
 }
 
 /// What was said on standard output by a program that did its work.
@@ -125,11 +137,7 @@ impl Place {
 
     /// Starts a verb that goes on until it is told to stop.
     pub fn start(&self, words: &[&str]) -> Working {
-        let log = self.folder.path().join(format!("{}.log", words[0]));
-        let log = fs::File::options().create(true).append(true).open(log).unwrap();
-        let mut command = command(self.folder.path(), &self.settings, words);
-        command.stdout(log.try_clone().unwrap()).stderr(log);
-        Working(command.spawn().unwrap())
+        start(self.folder.path(), &self.settings, words)
     }
 
     pub fn status(&self) -> Value {

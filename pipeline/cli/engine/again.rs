@@ -45,6 +45,11 @@ fn again(
 ) -> Result<(), Failure> {
     let shape = stages::shape(&args.stage)
         .ok_or_else(|| Failure::Failed(format!("there is no stage {}", args.stage)))?;
+    let shards = wake::shards_of(shape, settings.shards.count, wake::INTAKE_SUBJECTS);
+    if args.shard >= shards {
+        let (stage, last) = (shape.name, shards - 1);
+        return Err(Failure::Failed(format!("{stage} has shards 0 to {last}, not {}", args.shard)));
+    }
     let sources = program::sources(&settings.program).map_err(|one| failure(&[one]))?;
     let dialects = program::dialects(&settings.program).map_err(|one| failure(&[one]))?;
     let stage = recoup_sql::compile(shape, &sources, &settings.rules_with_keys()?);

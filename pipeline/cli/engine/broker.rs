@@ -12,15 +12,19 @@ use super::roles;
 use crate::cli::Failure;
 use crate::cli::serve::ServeArgs;
 use crate::doctor::STREAMS;
-use crate::log::Log;
 use crate::log::broker::{Access, Login};
 use crate::log::jetstream::JetStreamLog;
+use crate::log::{Log, LogError};
 use crate::program;
-use crate::serve;
+use crate::serve::{self, ServeError};
 use crate::settings::Settings;
 use crate::snapshot::Snapshots;
 use crate::trim;
 use crate::wake;
+
+/// What to do where no broker answers.
+const NOBODY_THERE: &str =
+    "broker.url, or RECOUP_BROKER_URL, says where it is; `recoup up` starts one of its own";
 
 pub async fn connect(settings: &Settings) -> Result<JetStreamLog, Failure> {
     let broker = &settings.broker;
@@ -39,7 +43,10 @@ pub async fn connect(settings: &Settings) -> Result<JetStreamLog, Failure> {
         }
         (file, _) => Login::File(PathBuf::from(file)),
     };
-    Ok(JetStreamLog::connect(access).await?)
+    JetStreamLog::connect(access).await.map_err(|error| match error {
+        LogError::Unavailable(_) => Failure::Broker(format!("{error}; {NOBODY_THERE}")),
+        error => error.into(),
+    })
 }
 
 /// Creates streams that are missing and the first cursor of every shard that has none.
@@ -73,7 +80,8 @@ pub async fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), Failure>
         ..serve::Options::default()
     };
     let log: Arc<dyn Log> = Arc::new(connect(settings).await?);
-    roles::answer(settings, &options.metrics, &options.readiness).await?;
+    let pages = roles::next_port(&settings.metrics.listen);
+    roles::answer(&pages, &options.metrics, &options.readiness).await?;
     let minded = args.minded;
     let stop = async {
         tokio::select! {
@@ -81,5 +89,8 @@ pub async fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), Failure>
             () = roles::orphaned(), if minded => {}
         }
     };
-    serve::serve(log, options, stop).await.map_err(Failure::failed)
+    serve::serve(log, options, stop).await.map_err(|error| match error {
+        ServeError::Log(error) => error.into(),
+        error => Failure::failed(error),
+    })
 }

@@ -47,6 +47,8 @@ const REFERENCES: [(&str, &str); 4] = [
     ("agencies", include_str!("../../../deploy/demo/agencies.csv")),
     ("contracts", include_str!("../../../deploy/demo/contracts.csv")),
 ];
+/// Where a monthly file of reports has the bill.
+const BILL: usize = 3;
 /// The 15th, on which payments are dated, and the last day, as of which statements are.
 const MONTHS: [(&str, &str); 6] = [
     ("2005-04-15", "2005-04-30"),
@@ -60,9 +62,10 @@ const MONTHS: [(&str, &str); 6] = [
 pub async fn demo(args: DemoArgs, settings: &Settings) -> Result<(), Failure> {
     let began = Instant::now();
     let mut home = Home::open(&args.data, settings)?;
+    // First what may be missing here.
+    let server = home.server().await?;
     home.settings.program.dialects = dialects(&home.data)?;
     let files = files(&home.data).await?;
-    let server = home.server().await?;
     let log = super::broker::connect(&home.settings).await?;
     super::broker::init(&log, &home.settings).await?;
     for (name, text) in REFERENCES {
@@ -84,7 +87,8 @@ pub async fn demo(args: DemoArgs, settings: &Settings) -> Result<(), Failure> {
         server.stop().await;
         return Err(failure);
     }
-    let totals = totals(&log).await?;
+    let mut totals = totals(&log).await?;
+    totals.push(("bills below zero", credits(&files)?.to_string()));
     show::text(&told(&args, &totals, began.elapsed()))?;
     if args.once {
         family.stop().await;
@@ -137,6 +141,17 @@ async fn files(data: &Path) -> Result<Vec<(&'static str, PathBuf)>, Failure> {
     Ok(files)
 }
 
+/// How many bills are the borrower's credit: their principal is 0.00.
+fn credits(files: &[(&str, PathBuf)]) -> Result<usize, Failure> {
+    let mut count = 0;
+    for (_, path) in files.iter().filter(|(kind, _)| *kind == "report") {
+        let text = fs::read_to_string(path).map_err(Failure::failed)?;
+        let bills = text.lines().filter_map(|line| line.split(',').nth(BILL));
+        count += bills.filter(|bill| bill.starts_with('-')).count();
+    }
+    Ok(count)
+}
+
 /// Writes beside and moves into place, so that a file that is there is whole.
 fn write(
     path: &Path,
@@ -177,7 +192,10 @@ async fn stream(
         while waits(log, home.settings.shards.count).await? {
             tokio::time::sleep(LOOK).await;
         }
-        info!(file = %path.display(), "settled");
+        // Where a bar tells it, a line would only tear the bar.
+        if bar.is_hidden() {
+            info!(file = %path.display(), "settled");
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -281,7 +299,7 @@ fn told(args: &DemoArgs, totals: &Totals, took: Duration) -> String {
     }
     let mut text = format!("six months in {:.0} s\n", took.as_secs_f64());
     for (name, value) in totals {
-        text += &format!("  {name:<14}{value:>20}\n");
+        text += &format!("  {name:<18}{value:>16}\n");
     }
     text
 }

@@ -69,13 +69,13 @@ impl Home {
 
     /// Starts a verb of this program as a child with this home's settings. It ends when we do,
     /// whatever ends us: its standard input is a pipe whose other end only we hold.
-    fn spawn(&self, verb: &str, place: usize) -> Result<Child, Failure> {
+    fn spawn(&self, verb: &str) -> Result<Child, Failure> {
         let log = self.log_of(verb);
         let at = |error: std::io::Error| Failure::Failed(format!("{}: {error}", log.display()));
         fs::create_dir_all(self.data.join("logs")).map_err(at)?;
         let out = File::options().create(true).append(true).open(&log).map_err(at)?;
         let settings = &self.settings;
-        let file = self.data.join("settings.toml");
+        let file = self.file();
         let text = toml::to_string(settings).map_err(Failure::failed)?;
         write_private(&file, &text).map_err(at)?;
         Command::new(std::env::current_exe().map_err(at)?)
@@ -88,7 +88,6 @@ impl Home {
             .env("RECOUP_SNAPSHOTS_URL", &settings.snapshots.url)
             .env("RECOUP_PROGRAM_DIALECTS", &settings.program.dialects)
             .env("RECOUP_SERVE_USERS_FILE", &settings.serve.users_file)
-            .env("RECOUP_METRICS_LISTEN", behind(&settings.metrics.listen, place))
             .stdin(Stdio::piped())
             .stdout(out.try_clone().map_err(at)?)
             .stderr(out)
@@ -99,17 +98,13 @@ impl Home {
             .map_err(at)
     }
 
+    /// What every process of this home is told; `RECOUP_SETTINGS` for whoever asks it from outside.
+    fn file(&self) -> PathBuf {
+        self.data.join("settings.toml")
+    }
+
     fn log_of(&self, verb: &str) -> PathBuf {
         self.data.join("logs").join(format!("{verb}.log"))
-    }
-}
-
-/// The address so many ports behind one; where any free port is wanted, that.
-fn behind(listen: &str, place: usize) -> String {
-    let Some((host, port)) = listen.rsplit_once(':') else { return listen.into() };
-    match port.parse::<usize>() {
-        Ok(port) if port > 0 => format!("{host}:{}", port + place),
-        _ => listen.into(),
     }
 }
 
@@ -144,8 +139,8 @@ impl Family {
         falls_max: Option<u32>,
     ) -> Result<Family, Failure> {
         let mut children = vec![];
-        for (place, verb) in verbs.iter().copied().enumerate() {
-            let child = Some(home.spawn(verb, place)?);
+        for verb in verbs.iter().copied() {
+            let child = Some(home.spawn(verb)?);
             children.push(Minded { verb, child, at: Instant::now(), falls: 0 });
         }
         Ok(Family { children, falls_max })
@@ -153,10 +148,10 @@ impl Family {
 
     /// Looks at every child once.
     fn look(&mut self, home: &Home) -> Result<(), Failure> {
-        for (place, one) in self.children.iter_mut().enumerate() {
+        for one in &mut self.children {
             let Some(child) = one.child.as_mut() else {
                 if Instant::now() >= one.at {
-                    one.child = Some(home.spawn(one.verb, place)?);
+                    one.child = Some(home.spawn(one.verb)?);
                     one.at = Instant::now();
                 }
                 continue;
@@ -230,14 +225,16 @@ pub async fn up(args: UpArgs, settings: &Settings) -> Result<(), Failure> {
     ended
 }
 
-/// The exact line that asks the live portfolio.
+/// The exact lines to go on with: for the other verbs, and one that asks the live portfolio.
 pub fn asking(home: &Home) -> String {
     let listen = &home.settings.serve.listen;
     let (host, port) = listen.rsplit_once(':').unwrap_or((listen, "5433"));
     let (password, url) = (&home.password, &home.settings.broker.url);
     format!(
-        "broker    export RECOUP_BROKER_URL={url}\n\
-         ask       PGPASSWORD={password} psql -h {host} -p {port} -U recoup recoup"
+        "broker    {url}\n\
+         verbs     export RECOUP_SETTINGS={}\n\
+         ask       PGPASSWORD={password} psql -h {host} -p {port} -U recoup recoup",
+        home.file().display()
     )
 }
 

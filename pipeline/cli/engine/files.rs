@@ -1,10 +1,11 @@
 //! `batch`: files in, relations out, on a log in memory.
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use recoup_operators::Rules;
-use recoup_sql::Source;
+use recoup_sql::Dialect;
 
 use super::program::failure;
 use crate::batch::front::{Ahead, Front, Part};
@@ -46,8 +47,7 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
     let start = Instant::now();
     let sources = program::sources(&settings.program).map_err(|one| failure(&[one]))?;
     let lender = args.lender.clone().unwrap_or_else(|| NOBODY.into());
-    let decoder = Decoder::compile(&dialects(args, settings, &lender)?);
-    let decoder = decoder.map_err(|mistakes| failure(&mistakes))?;
+    let decoder = decoder(args, settings, &lender)?;
     // One shard: the place of a fact in the log is then its place in the files.
     let rules = Rules { shards: 1, horizon_minutes: 0, ..settings.rules() };
     let mut batch = Batch::open(&rules, &sources, Decoder::default())?;
@@ -147,6 +147,7 @@ fn run_behind(
     Ok(())
 }
 
+<<<<<<< HEAD
 /// Lets days pass behind a file: behind each up to its own date, or behind the last up to the one.
 fn pass_days(args: &BatchArgs, batch: &mut Batch, files: usize) -> Result<(), Failure> {
     let day = match args.until.len() {
@@ -162,12 +163,36 @@ fn dialects(args: &BatchArgs, settings: &Settings, lender: &str) -> Result<Vec<S
     if let Some(file) = &args.dialect {
         let own = program::file(std::path::Path::new(file)).map_err(|one| failure(&[one]))?;
         found.push(Source { name: format!("{lender}.sql"), text: own.text });
+=======
+/// What reads the files: the dialects of the folder, and before them the one that was named.
+fn decoder(args: &BatchArgs, settings: &Settings, lender: &str) -> Result<Decoder, Failure> {
+    let sources = program::dialects(&settings.program).map_err(|one| failure(&[one]))?;
+    let mut decoder = Decoder::compile(&sources).map_err(|mistakes| failure(&mistakes))?;
+    if let Some(named) = &args.dialect {
+        let of_lender = format!("{lender}.{named}.sql");
+        let own = match sources.into_iter().find(|one| one.name == of_lender) {
+            Some(own) => own,
+            None => program::file(Path::new(named)).map_err(|mistake| {
+                let hint = format!("name a file, or the NAME of {lender}.NAME.sql in the folder");
+                failure(&[mistake.with_hint(format!("{hint} that program.dialects names"))])
+            })?,
+        };
+        let own = Dialect::compile(&own).map_err(|mistake| failure(&[mistake]))?;
+        decoder.dialects.insert(format!("{lender}.file"), own);
+>>>>>>> d9a3136 (Show what issue 2 says: verbs from data, wrong inputs, up, demo to the end)
     }
-    Ok(found)
+    Ok(decoder)
 }
 
 /// Every reference table of the folder, in the order in which they are best read.
 fn references(args: &BatchArgs, batch: &mut Batch) -> Result<(), Failure> {
+    let names: Vec<_> = post::names().map(|name| format!("{name}.csv")).collect();
+    for file in listed(&args.reference)? {
+        if !names.contains(&file) {
+            let (folder, names) = (args.reference.display(), names.join(", "));
+            eprintln!("recoup: {folder}/{file} is no reference table and is ignored: {names} are");
+        }
+    }
     for name in post::names() {
         let file = args.reference.join(format!("{name}.csv"));
         if !file.is_file() {
@@ -183,6 +208,19 @@ fn references(args: &BatchArgs, batch: &mut Batch) -> Result<(), Failure> {
         batch.post(name, &reference.batch)?;
     }
     Ok(())
+}
+
+/// The names of a folder's files.
+fn listed(folder: &Path) -> Result<Vec<String>, Failure> {
+    let unread = |error: std::io::Error| {
+        Failure::Failed(format!("{}: the folder was not read: {error}", folder.display()))
+    };
+    let mut names = vec![];
+    for entry in std::fs::read_dir(folder).map_err(unread)? {
+        names.push(entry.map_err(unread)?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn report(args: &BatchArgs, batch: &Batch, start: Instant) -> Result<(), Failure> {

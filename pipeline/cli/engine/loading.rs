@@ -6,7 +6,7 @@ use super::program::failure;
 use crate::cli::Failure;
 use crate::cli::load::LoadArgs;
 use crate::cli::show;
-use crate::load::{LoadPlan, LoadReport, load as publish};
+use crate::load::{LoadError, LoadPlan, LoadReport, load as publish};
 use crate::program;
 use crate::settings::Settings;
 use crate::wake::INTAKE_SUBJECTS;
@@ -39,7 +39,10 @@ pub async fn load(args: LoadArgs, settings: &Settings) -> Result<(), Failure> {
         bar.set_message(name);
     })
     .await
-    .map_err(Failure::failed);
+    .map_err(|error| match error {
+        LoadError::Log(error) => error.into(),
+        error => Failure::failed(error),
+    });
     bar.finish_and_clear();
     answer(args.json, &report?)
 }
@@ -49,16 +52,17 @@ fn answer(json: bool, report: &LoadReport) -> Result<(), Failure> {
     for file in &report.files {
         let shown = file.file.display().to_string();
         let (parts, rows, before) = (file.parts, file.rows, file.parts_before);
-        text += &match (json, before) {
-            (true, _) => {
-                let line = serde_json::json!({ "file": shown, "parts": parts, "rows": rows,
-                    "parts_before": before });
-                format!("{line}\n")
-            }
-            (false, 0) => format!("{shown}: {rows} rows in {parts} parts\n"),
-            (false, _) => {
-                format!("{shown}: {rows} rows in {parts} parts, {before} of them loaded before\n")
-            }
+        if json {
+            let line = serde_json::json!({ "file": shown, "parts": parts, "rows": rows,
+                "parts_before": before });
+            text += &format!("{line}\n");
+            continue;
+        }
+        let counted = |count: u64, unit| show::counted(count as usize, unit);
+        text += &format!("{shown}: {} in {}", counted(rows, "row"), counted(parts, "part"));
+        text += &match before {
+            0 => "\n".to_string(),
+            _ => format!(", {before} of them loaded before\n"),
         };
     }
     show::text(&text)

@@ -5,10 +5,9 @@ use recoup_sql::stages::STAGES;
 use recoup_sql::{Answers, Mistake, compile};
 use serde_json::json;
 
-use crate::cli::Failure;
 use crate::cli::check::CheckArgs;
 use crate::cli::explain::ExplainArgs;
-use crate::cli::show;
+use crate::cli::{Failure, one_of, show};
 use crate::decoder::Decoder;
 use crate::program;
 use crate::serve::relations::Relations;
@@ -59,14 +58,9 @@ pub fn check(args: &CheckArgs, settings: &Settings) -> Result<(), Failure> {
 
 pub fn explain(args: &ExplainArgs, settings: &Settings) -> Result<(), Failure> {
     let sources = program::sources(&settings.program).map_err(|one| failure(&[one]))?;
-    if let Some(name) = &args.stage
-        && !STAGES.iter().any(|shape| shape.name == name)
-    {
+    if let Some(name) = &args.stage {
         let names: Vec<_> = STAGES.iter().map(|shape| shape.name).collect();
-        return Err(Failure::Failed(format!(
-            "there is no stage {name}; there are {}",
-            names.join(", ")
-        )));
+        one_of("stage", name, &names)?;
     }
     let mut text = String::new();
     for shape in STAGES {

@@ -29,7 +29,7 @@ pub async fn run(args: RunArgs, settings: &Settings) -> Result<(), Failure> {
     wake::check_shards(log.as_ref(), settings.shards.count).await?;
     let worker = worker(&args, settings, log.clone())?;
     worker.readiness.wait_for(crew::STARTING);
-    answer(settings, worker.metrics.as_ref(), &worker.readiness).await?;
+    answer(&settings.metrics.listen, worker.metrics.as_ref(), &worker.readiness).await?;
     let stages =
         STAGES.iter().filter(|shape| args.roles.iter().any(|role| role.to_string() == shape.name));
     let duty = Duty {
@@ -64,20 +64,28 @@ async fn stop(
 }
 
 /// Pages for whoever supervises this process, where the settings want them.
-pub async fn answer(
-    settings: &Settings,
-    metrics: &Metrics,
-    readiness: &Readiness,
-) -> Result<(), Failure> {
-    let listen = &settings.metrics.listen;
+pub async fn answer(listen: &str, metrics: &Metrics, readiness: &Readiness) -> Result<(), Failure> {
     if listen.is_empty() {
         return Ok(());
     }
     let address = health::serve(listen, metrics.clone(), readiness.clone())
         .await
-        .map_err(|error| Failure::Failed(format!("metrics.listen {listen}: {error}")))?;
+        .map_err(|error| Failure::Failed(format!("metrics.listen {listen}: {error}; {TAKEN}")))?;
     info!(%address, "metrics");
     Ok(())
+}
+
+/// What to do where an address cannot be had.
+const TAKEN: &str =
+    "several workers of a machine need one each, `--set metrics.listen=127.0.0.1:0` takes any";
+
+/// The address one port on, which is that of the reading room; where any port is wanted, that.
+pub fn next_port(listen: &str) -> String {
+    let Some((host, port)) = listen.rsplit_once(':') else { return listen.into() };
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 => format!("{host}:{}", port.saturating_add(1)),
+        _ => listen.into(),
+    }
 }
 
 fn worker(args: &RunArgs, settings: &Settings, log: Arc<dyn Log>) -> Result<Worker, Failure> {

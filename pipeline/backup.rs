@@ -9,7 +9,7 @@
 //! last and names them all. Restored messages have their old sequences. Only cursors are changed:
 //! they name when their input was created, and that is now (A14). Memory is replayed.
 
-mod pack;
+pub mod pack;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use recoup_sql::stages::STAGES;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::cursor::Cursor;
 use crate::log::{Log, LogError, Message, Outgoing, ReadLimit, size};
@@ -44,6 +45,31 @@ pub struct Kept {
     pub bytes: u64,
     /// Names of its objects, in order.
     pub objects: Vec<String>,
+}
+
+impl Manifest {
+    /// JSON, and a last line with its SHA-256.
+    fn sealed(&self) -> Vec<u8> {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let seal = seal_of(&text);
+        text += "\n";
+        text += &seal;
+        text.into_bytes()
+    }
+
+    /// What [`Manifest::sealed`] wrote.
+    fn opened(bytes: &[u8]) -> Result<Manifest, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+        let (json, seal) = text.rsplit_once('\n').ok_or("it has no seal")?;
+        if seal_of(json) != seal {
+            return Err("its bytes are not those that were written".into());
+        }
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+}
+
+fn seal_of(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Why there is no backup, or nothing was restored.
@@ -105,8 +131,7 @@ pub async fn backup(
         }
         manifest.streams.insert(stream.into(), kept);
     }
-    let json = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
-    store.put(&folder.clone().join(MANIFEST), json.into()).await?;
+    store.put(&folder.clone().join(MANIFEST), manifest.sealed().into()).await?;
     Ok(manifest)
 }
 
@@ -164,8 +189,8 @@ pub async fn restore(
 ) -> Result<Manifest, BackupError> {
     let path = folder.clone().join(MANIFEST);
     let bytes = store.get(&path).await?.bytes().await?;
-    let manifest: Manifest = serde_json::from_slice(&bytes)
-        .map_err(|error| BackupError::Torn { path: path.to_string(), what: error.to_string() })?;
+    let manifest = Manifest::opened(&bytes)
+        .map_err(|what| BackupError::Torn { path: path.to_string(), what })?;
     let mut created = BTreeMap::new();
     for stream in ORDER {
         log.create(stream).await?;

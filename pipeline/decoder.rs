@@ -11,7 +11,7 @@ use datafusion::arrow::array::{ArrayRef, UInt32Array, UInt64Array};
 use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use recoup_operators::decode::{Decoded, Format, Part, decode_all};
+use recoup_operators::decode::{self, Decoded, Format, Part, Weight, decode_all};
 use recoup_operators::facts;
 use recoup_sql::{Dialect, Mistake, Source, shaped};
 
@@ -100,6 +100,28 @@ pub struct Facts {
     pub unknown_fields: u64,
 }
 
+/// What a message becomes when it is read, at most.
+pub fn weight(message: &Message) -> Weight {
+    let format = if is_intake(message) { format(message) } else { Format::Arrow };
+    let weight = decode::weight(format, &message.payload);
+    // What we wrote ourselves unfolds to a few times its size, and never to more.
+    let bytes = if is_intake(message) { weight.bytes } else { message.payload.len() };
+    Weight { bytes, ..weight }
+}
+
+fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
+    let found = message.headers.iter().find(|(key, _)| key == name);
+    found.map(|(_, value)| value.as_str())
+}
+
+fn format(message: &Message) -> Format {
+    match header(message, FORMAT) {
+        Some("csv") => Format::Csv,
+        Some("arrow") => Format::Arrow,
+        _ => Format::Json,
+    }
+}
+
 fn is_intake(message: &Message) -> bool {
     message.subject.starts_with("intake.")
 }
@@ -118,19 +140,14 @@ fn intake(messages: &[(u32, &Message)], dialect: Option<&Dialect>) -> Decoded {
         .zip(&payloads)
         .map(|((shard, message), payload)| {
             let (lender, _) = addressed(message);
-            let header = |name: &str| {
-                message.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-            };
             Part {
                 seq: message.seq,
                 shard: *shard,
                 lender: if lender == NOBODY { "" } else { lender },
-                format: match header(FORMAT) {
-                    Some("csv") => Format::Csv,
-                    Some("arrow") => Format::Arrow,
-                    _ => Format::Json,
-                },
-                first_row: header(ROW).and_then(|row| row.parse().ok()).unwrap_or_default(),
+                format: format(message),
+                first_row: header(message, ROW)
+                    .and_then(|row| row.parse().ok())
+                    .unwrap_or_default(),
                 payload,
             }
         })

@@ -1,5 +1,7 @@
 //! Every limit, derived in one place and asserted when the program is built (A12).
 
+use recoup_operators::decode;
+
 use crate::log::BATCH_MESSAGES_MAX;
 
 /// The broker's default ceiling on one message; its own answer at connecting counts.
@@ -25,6 +27,10 @@ pub const STEP_BYTES_MIN: usize = PAYLOAD_DEFAULT;
 /// says still fits one commit.
 pub const STEP_BYTES_MAX: usize = 256 << 20;
 
+/// Rows of one step: few bytes may be many rows, and a row takes some hundred bytes however short
+/// its record is. One message is one step at least.
+pub const STEP_ROWS_MAX: usize = 1 << 17;
+
 /// Rows of one reference table; one version is one commit.
 pub const REFERENCE_ROWS_MAX: usize = 1_000_000;
 
@@ -38,6 +44,8 @@ const _: () = {
     assert!(SHARDS_MAX >= 64, "a cluster has 64 shards");
     assert!(STEP_BYTES_MIN < STEP_BYTES_MAX, "a step holds at least one message");
     assert!(STEP_BYTES_MAX * 3 < COMMIT_BYTES_MAX, "three times a step's bytes fit a commit");
+    assert!(decode::ROWS_MAX <= STEP_ROWS_MAX, "one message of columns is one step");
+    assert!(decode::UNFOLDED_BYTES_MAX < STEP_BYTES_MAX, "what a bomb may become fits a step");
     assert!(STEP_BYTES_MAX < u32::MAX as usize, "a row number of a message fits 32 bits");
     assert!(SILENT_SECONDS * 1_000 > 2 * COMMIT_TIMEOUT_MS, "a slow commit is not a silent shard");
     assert!(HEADERS_MAX < PAYLOAD_DEFAULT, "a message has room for its payload");

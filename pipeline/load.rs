@@ -4,6 +4,7 @@
 //! Whoever loads the same file again, at any later time, goes on from there; two that load it at
 //! once take turns. The same file means the same lender, kind, name and bytes.
 
+pub mod pace;
 pub mod parts;
 
 use std::fs::File;
@@ -18,6 +19,8 @@ use recoup_operators::memory::hash_bytes;
 use crate::commit::{Backoff, Member, Outcome, store};
 use crate::log::{Log, LogError, Outgoing, size};
 
+use pace::Gate;
+pub use pace::Pace;
 pub use parts::{Format, PART_BYTES, Part, PartError, Parts, Place, parts, parts_from};
 
 /// What one commit of parts takes at most; more would only make an interruption dearer.
@@ -38,6 +41,7 @@ pub struct LoadPlan {
     pub subjects: u32,
     /// Where the names of the files do not tell.
     pub format: Option<Format>,
+    pub pace: Pace,
 }
 
 /// How far it is, for a progress bar.
@@ -107,6 +111,7 @@ pub async fn load(
     check("lender", &plan.lender)?;
     check("kind", &plan.kind)?;
     let mut report = LoadReport::default();
+    let mut gate = Gate::new(plan.pace);
     for path in &plan.files {
         let format = plan.format.or_else(|| Format::of(path));
         let format = format.ok_or_else(|| LoadError::Format { path: path.clone() })?;
@@ -114,7 +119,7 @@ pub async fn load(
         let parts_before = loading.loaded.parts;
         progress(loading.progress());
         while !loading.loaded.done {
-            loading.go_on(progress).await?;
+            loading.go_on(&mut gate, progress).await?;
         }
         let Loaded { parts, rows, .. } = loading.loaded;
         report.files.push(FileReport { file: path.clone(), parts, rows, parts_before });
@@ -213,6 +218,7 @@ impl<'a> Loading<'a> {
     /// The next parts are cut while the ones before are stored.
     async fn go_on(
         &mut self,
+        gate: &mut Gate,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), LoadError> {
         let place = Place { rows: self.loaded.rows, offset: self.loaded.offset };
@@ -224,6 +230,7 @@ impl<'a> Loading<'a> {
             let (parts, ready) = ready?;
             let ended = ready.ended;
             cutting = tokio::task::spawn_blocking(move || cut(parts));
+            gate.pass(self.log, ready.parts.iter().map(|part| part.rows).sum()).await?;
             let stored = self.publish(ready).await?;
             progress(self.progress());
             if ended || !stored {

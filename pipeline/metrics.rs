@@ -49,6 +49,8 @@ pub struct Metrics {
     pub lag_seconds: IntGaugeVec,
     pub owned_shards: IntGaugeVec,
     pub memory_bytes: IntGaugeVec,
+    /// Turns that read nothing because memory is full.
+    pub held_back: IntCounterVec,
     pub snapshots: IntCounterVec,
     pub failed_snapshots: IntCounterVec,
     pub snapshot_seconds: HistogramVec,
@@ -107,6 +109,7 @@ impl Default for Metrics {
             lag_seconds: gauge("recoup_lag_seconds", "Age of the oldest message that waits"),
             owned_shards: gauge("recoup_owned_shards", "Shards that this process runs"),
             memory_bytes: gauge("recoup_memory_bytes", "Memory of the shards"),
+            held_back: counter("recoup_held_back_turns_total", "Turns that memory was full"),
             snapshots: counter("recoup_snapshots_total", "Snapshots saved"),
             failed_snapshots: counter("recoup_failed_snapshots_total", "Snapshots not saved"),
             snapshot_seconds: seconds("recoup_snapshot_seconds", "Time to save a snapshot"),

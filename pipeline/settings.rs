@@ -38,6 +38,8 @@ pub struct Settings {
     pub step: Step,
     pub keys: KeyFile,
     pub snapshots: Snapshots,
+    pub retention: Retention,
+    pub limits: Limits,
     pub program: Program,
     pub serve: Serve,
     pub metrics: MetricsRoom,
@@ -126,6 +128,26 @@ pub struct KeyFile {
 pub struct Snapshots {
     pub url: String,
     pub every_seconds: u64,
+}
+
+/// For how many days `recoup trim` spares what it could remove.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub intake_days: u32,
+    pub between_days: u32,
+    /// Of the record; zero: for ever.
+    pub book_days: u32,
+    pub statements_days: u32,
+}
+
+/// What load may grow to; zero: as it likes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub memory_bytes: u64,
+    pub ahead_messages: u64,
+    pub lines_per_second: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

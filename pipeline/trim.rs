@@ -3,18 +3,22 @@
 //! Removed is what one stage said to the next, once the reader has it for good: records of the
 //! intake that are normalized, and facts that lie behind the oldest kept snapshot that verifies, of
 //! every shard that reads them. So a torn newest snapshot still finds what the older one needs.
-//! Never removed: cursors, reference tables, the progress of loads, refused rows, and the relations
-//! that leave the program, which are the record and what the reading room starts from.
+//! Never removed: cursors, reference tables, the progress of loads and refused rows. The relations
+//! that leave the program are the record and what the reading room starts from: they go only where
+//! a setting says after how many days, and only where the room has kept what they say.
 //!
 //! What is removed cannot be replayed. A message says how far each subject was trimmed, stored
 //! before anything goes, so that whoever would have to read from before that place stops (A14)
 //! instead of waking with half a memory.
+
+pub mod record;
 
 use recoup_sql::stages::{STAGES, Shape};
 use serde::Serialize;
 
 use crate::cursor::{self, Cursor};
 use crate::log::{Log, LogError, Outgoing};
+use crate::settings::Retention;
 use crate::snapshot::{Fit, Header, Snapshots};
 use crate::wake;
 
@@ -83,8 +87,22 @@ pub async fn begin(log: &dyn Log) -> Result<(), LogError> {
     }
 }
 
-/// What may go now, in the order in which facts travel.
-pub async fn plan(log: &dyn Log, snapshots: &Snapshots, shards: u32) -> Result<Vec<Cut>, LogError> {
+/// What may go at an instant, in the order in which facts travel.
+pub async fn plan(
+    log: &dyn Log,
+    snapshots: &Snapshots,
+    shards: u32,
+    keep: &Retention,
+    now: i64,
+) -> Result<Vec<Cut>, LogError> {
+    let mut cuts = unneeded(log, snapshots, shards).await?;
+    keep.spare(log, &mut cuts, now).await?;
+    cuts.extend(keep.record(log, snapshots, now).await?);
+    Ok(cuts)
+}
+
+/// What nobody will read again.
+async fn unneeded(log: &dyn Log, snapshots: &Snapshots, shards: u32) -> Result<Vec<Cut>, LogError> {
     let mut cuts = intake(log).await?;
     for shape in STAGES.iter().filter(|shape| shape.remembers && !shape.funnel) {
         let mut heard = u64::MAX;

@@ -46,6 +46,8 @@ pub struct Tempo {
     pub limit: ReadLimit,
     /// How long a turn waits for something to read.
     pub patience: Duration,
+    /// The bytes that the shards of this process may hold; zero: no limit.
+    pub memory_max: usize,
 }
 
 impl Default for Tempo {
@@ -56,6 +58,7 @@ impl Default for Tempo {
             snapshots: Duration::from_secs(60),
             limit: ReadLimit { messages: 4_096, bytes: 16 << 20 },
             patience: Duration::from_millis(500),
+            memory_max: 0,
         }
     }
 }
@@ -131,6 +134,11 @@ impl Worker {
         let mut saved = Instant::now();
         while !self.stop.load(Ordering::Relaxed) && !group.shards.is_empty() {
             thread.stands(&group);
+            if thread.is_held_back() {
+                self.metrics.held_back.with_label_values(&[shape.name]).inc();
+                waiting.wait(async { tokio::time::sleep(self.tempo.patience).await });
+                continue;
+            }
             if let Some(turned) = self.turn(&waiting, &mut reader, &mut group)? {
                 self.metrics.turned(shape.name, &turned);
                 waiting.wait(thread.lag(&group, &turned));

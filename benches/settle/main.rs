@@ -33,6 +33,7 @@ fn main() {
     let loans: usize = number("LOANS").unwrap_or(100_000);
     short_histories(loans);
     backdated(200, 2_000);
+    hot(100_000);
 }
 
 /// Time this thread has spent on a core; where the kernel does not say, time that has passed.
@@ -135,6 +136,30 @@ fn backdated(history: usize, loans: usize) {
         micros(settle),
         stage.rows[0] as f64 / loans as f64,
     );
+}
+
+/// One loan with all of the movements, in business order, and then some that are late.
+fn hot(movements: usize) {
+    const LATE: usize = 20;
+    let mut stage = Stage::new();
+    for batch in reports(1) {
+        stage.step(&batch);
+    }
+    stage.spent = [Duration::ZERO; 3];
+    let letters: Vec<Letter> =
+        (0..movements).map(|turn| payment(0, turn as u64, 2 + 2 * turn as i64)).collect();
+    for batch in batches(letters) {
+        stage.step(&batch);
+    }
+    let micros = |spent: Duration, count: usize| spent.as_secs_f64() * 1e6 / count as f64;
+    let [account, settle, _] = stage.spent;
+    let in_order = micros(account + settle, movements);
+    stage.spent = [Duration::ZERO; 3];
+    let late =
+        (0..LATE).map(|n| payment(0, (movements + n) as u64, (movements + n) as i64 * 2 - 1));
+    stage.step(&batch(&late.collect::<Vec<_>>()));
+    let late = micros(stage.spent[0] + stage.spent[1], LATE);
+    println!("one loan with {movements}: {in_order:.2} µs each in order, {late:.0} µs each late");
 }
 
 fn payment(loan: usize, turn: u64, day: i64) -> Letter {

@@ -1,7 +1,8 @@
 //! Arrow IPC streams: columns cast to texts.
 //!
 //! Before a stream is opened its messages are measured: rows, and what compressed buffers say they
-//! become. A stream that lies, or breaks anywhere, is one `bad_arrow` row with all of its bytes.
+//! become. A stream that lies, or breaks anywhere, is one `bad_arrow` row with all of its bytes;
+//! one that would unfold to more than we hold is one `too_large` row.
 //!
 //! Rows have no bytes of their own, so `raw` is null; `normalize` writes what a refused row said.
 
@@ -16,7 +17,6 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BinaryViewArray, PrimitiveArray, StringArray, UInt32Array,
     UInt64Array, new_null_array,
 };
-use arrow::buffer::Buffer;
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::ipc;
@@ -24,44 +24,48 @@ use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 
 use super::table::{PLACE_COLUMNS, Table};
-use super::{Decoded, Part, schema};
+use super::{Decoded, Part, ROWS_MAX, UNFOLDED_BYTES_MAX, Weight, schema};
 use crate::facts;
 use crate::texts::constant;
 
-/// The most rows one message may hold.
-const ROWS_MAX: usize = 1 << 20;
-/// The most bytes one message may unfold to.
-const UNFOLDED_BYTES_MAX: usize = 1 << 28;
+/// Why there are no rows.
+const BAD: &str = "bad_arrow";
+const LARGE: &str = "too_large";
 
 pub(super) fn read(part: &Part, columns: &[&str]) -> Decoded {
     // The reader asserts where a hostile stream contradicts itself; that must not stop a step.
     let read = catch_unwind(AssertUnwindSafe(|| open(part, columns)));
-    if let Ok(Some(decoded)) = read {
-        return decoded;
-    }
+    let reason = match read {
+        Ok(Ok(decoded)) => return decoded,
+        Ok(Err(reason)) => reason,
+        Err(_) => BAD,
+    };
     let mut table = Table::new(columns, 0);
     table.open(part);
-    table.refuse("bad_arrow", 0, Some(0..part.payload.len()));
+    table.refuse(reason, 0, Some(0..part.payload.len()));
     table.finish()
 }
 
-fn open(part: &Part, columns: &[&str]) -> Option<Decoded> {
-    measure(part.payload)?;
+fn open(part: &Part, columns: &[&str]) -> Result<Decoded, &'static str> {
+    let weight = measure(part.payload).ok_or(BAD)?;
+    if weight.rows > ROWS_MAX || weight.bytes > UNFOLDED_BYTES_MAX {
+        return Err(LARGE);
+    }
     let mut decoder = StreamDecoder::new();
     let mut rest = part.payload.clone();
     let mut batches = Vec::new();
     while !rest.is_empty() {
         let left = rest.len();
-        if let Some(batch) = decoder.decode(&mut rest).ok()? {
+        if let Some(batch) = decoder.decode(&mut rest).map_err(|_| BAD)? {
             batches.push(batch);
         } else if rest.len() == left {
             break;
         }
     }
-    decoder.finish().ok()?;
+    decoder.finish().map_err(|_| BAD)?;
     let unknown: usize = batches.iter().map(|batch| unknown(batch, columns)).sum();
     let rows = gather(part, columns, &batches)?;
-    Some(Decoded { rows, unknown_fields: unknown as u64 })
+    Ok(Decoded { rows, unknown_fields: unknown as u64 })
 }
 
 fn unknown(batch: &RecordBatch, columns: &[&str]) -> usize {
@@ -70,7 +74,11 @@ fn unknown(batch: &RecordBatch, columns: &[&str]) -> usize {
     schema.fields().iter().filter(|field| !asked(field.name())).count() * batch.num_rows()
 }
 
-fn gather(part: &Part, columns: &[&str], batches: &[RecordBatch]) -> Option<RecordBatch> {
+fn gather(
+    part: &Part,
+    columns: &[&str],
+    batches: &[RecordBatch],
+) -> Result<RecordBatch, &'static str> {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     let places = (0..rows as u32).map(|row| part.first_row.saturating_add(row));
     let mut arrays: Vec<ArrayRef> = vec![
@@ -82,40 +90,44 @@ fn gather(part: &Part, columns: &[&str], batches: &[RecordBatch]) -> Option<Reco
     arrays.push(new_null_array(&DataType::Utf8, rows));
     arrays.push(Arc::new(BinaryViewArray::new_null(rows)));
     assert!(arrays.len() == PLACE_COLUMNS, "the columns of a place stand first");
+    let mut room = UNFOLDED_BYTES_MAX;
     for name in columns {
-        let texts: Vec<ArrayRef> =
-            batches.iter().map(|batch| texts(batch, name, columns)).collect::<Option<_>>()?;
-        let parts: Vec<&dyn Array> = texts.iter().map(AsRef::as_ref).collect();
+        let mut parts = Vec::new();
+        for batch in batches {
+            parts.push(texts(batch, name, columns, &mut room)?);
+        }
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
         arrays.push(match parts.as_slice() {
             [] => Arc::new(StringArray::new_null(0)),
-            _ => concat(&parts).ok()?,
+            _ => concat(&parts).map_err(|_| BAD)?,
         });
     }
-    RecordBatch::try_new(schema(columns), arrays).ok()
+    RecordBatch::try_new(schema(columns), arrays).map_err(|_| BAD)
 }
 
-/// A column as texts; null where it is missing or has no text. `None` where it would unfold to
-/// more than we hold.
-fn texts(batch: &RecordBatch, name: &str, columns: &[&str]) -> Option<ArrayRef> {
+/// A column as texts; null where it is missing or has no text. What it unfolds to is taken from
+/// the room that the whole message has.
+fn texts(
+    batch: &RecordBatch,
+    name: &str,
+    columns: &[&str],
+    room: &mut usize,
+) -> Result<ArrayRef, &'static str> {
     let rows = batch.num_rows();
-    let null = || Some(new_null_array(&DataType::Utf8, rows));
+    let null = || Ok(new_null_array(&DataType::Utf8, rows));
     let Some(column) = batch.column_by_name(name) else { return null() };
     if column.data_type().is_nested() {
         return null();
     }
-    if unfolded(column)? > UNFOLDED_BYTES_MAX {
-        return None;
-    }
+    let becomes = unfolded(column).ok_or(BAD)?;
+    *room = room.checked_sub(becomes).ok_or(LARGE)?;
     let money = matches!(name, "principal" | "interest" | "penalty" | "fee" | "amount");
     if money && columns == facts::CANONICAL && column.data_type().is_floating() {
         // No floating point touches money (A11).
         return null();
     }
     let column = in_utc(column);
-    match cast(&column, &DataType::Utf8) {
-        Ok(texts) => Some(texts),
-        Err(_) => null(),
-    }
+    cast(&column, &DataType::Utf8).or_else(|_| null())
 }
 
 /// The bytes that a column's texts become, at most.
@@ -155,10 +167,9 @@ fn zoned<T: ArrowTimestampType>(column: &ArrayRef) -> ArrayRef {
     Arc::new(instants.clone().with_timezone("+00:00"))
 }
 
-/// Walks the messages of a stream without opening them; `None` where one is broken or too much.
-fn measure(payload: &Buffer) -> Option<()> {
-    let bytes = payload.as_slice();
-    let (mut at, mut rows, mut unfolded) = (0, 0_usize, 0_usize);
+/// Walks the messages of a stream without opening them; `None` where one is broken.
+pub(super) fn measure(bytes: &[u8]) -> Option<Weight> {
+    let (mut at, mut weight) = (0, Weight::default());
     while at < bytes.len() {
         let mut length = word(bytes, at)?;
         at += 4;
@@ -180,13 +191,10 @@ fn measure(payload: &Buffer) -> Option<()> {
             ipc::MessageHeader::DictionaryBatch => message.header_as_dictionary_batch()?.data(),
             _ => continue,
         }?;
-        rows = rows.checked_add(usize::try_from(batch.length()).ok()?)?;
-        unfolded = unfolded.checked_add(unfolded_body(batch, body)?)?;
-        if rows > ROWS_MAX || unfolded > UNFOLDED_BYTES_MAX {
-            return None;
-        }
+        weight.rows = weight.rows.checked_add(usize::try_from(batch.length()).ok()?)?;
+        weight.bytes = weight.bytes.checked_add(unfolded_body(batch, body)?)?;
     }
-    Some(())
+    Some(weight)
 }
 
 /// The bytes that a message's buffers become.

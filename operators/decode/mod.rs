@@ -10,7 +10,8 @@
 //! - **CSV**: the first line names the columns; an empty field is null. A record with another
 //!   number of fields, or that is not UTF-8, is `bad_csv`, alone.
 //! - **Arrow**: an IPC stream, lz4 or zstd or plain. A stream that cannot be read to its end is
-//!   one `bad_arrow` row. Parquet is read by `load`, which sends it on as Arrow.
+//!   one `bad_arrow` row, one of too many rows or bytes once unfolded one `too_large` row. Parquet
+//!   is read by `load`, which sends it on as Arrow.
 //!
 //! `row` is the line on which a record begins, counted from the part's `first_row` (in an array or
 //! an Arrow stream, the record's number): where the part was cut from a file, its line there.
@@ -70,6 +71,33 @@ pub struct Decoded {
     pub rows: RecordBatch,
     /// How many fields were read past because nobody asked for them.
     pub unknown_fields: u64,
+}
+
+/// The most rows that one Arrow message may hold.
+pub const ROWS_MAX: usize = 1 << 17;
+/// The most bytes that one Arrow message may unfold to: compressed buffers and dictionaries are
+/// measured, so that a bomb is a refused row.
+pub const UNFOLDED_BYTES_MAX: usize = 64 << 20;
+
+/// How much a payload becomes when it is read, at most: what steps are cut by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weight {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+/// Measures a payload without reading it.
+pub fn weight(format: Format, payload: &[u8]) -> Weight {
+    let least = Weight { rows: 1, bytes: payload.len() };
+    if format == Format::Arrow {
+        let found = columnar::measure(payload).unwrap_or(least);
+        // What is beyond its limit is refused unread.
+        let bytes = if found.bytes > UNFOLDED_BYTES_MAX { 0 } else { found.bytes };
+        return Weight { rows: found.rows.min(ROWS_MAX), bytes: bytes.max(payload.len()) };
+    }
+    let array = payload.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let mark = if array { b'{' } else { b'\n' };
+    Weight { rows: 1 + memchr::memchr_iter(mark, payload).count(), ..least }
 }
 
 /// The most bytes of a payload; views and offsets into it are 32 bit.

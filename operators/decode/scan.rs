@@ -1,8 +1,9 @@
 //! The quick way through a plain JSON object.
 //!
-//! Takes an object whose keys and texts have no escapes and whose values are not nested, in a
-//! payload known to be UTF-8, and nothing else: at the first doubt it answers `None` and serde_json
-//! decides. What it takes is JSON by the letter, so both ways agree (tests hold them together).
+//! Takes an object whose keys and texts have no escapes and whose values are not nested, in bytes
+//! that its caller knows to be UTF-8, and nothing else: at the first doubt it answers `None` and
+//! serde_json decides. What it takes is JSON by the letter, so both ways agree (tests hold them
+//! together).
 //!
 //! Records of one lender name their fields in one order, so after each field the one that
 //! followed it last time is tried first.

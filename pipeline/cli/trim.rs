@@ -10,7 +10,8 @@ use crate::trim::Cut;
 /// Remove what was read for good, and cannot be replayed then
 ///
 /// That is: records of the intake that are normalized, and facts behind every shard's verified
-/// snapshots. Cursors, reference tables, refused rows and what left the program stay.
+/// snapshots, once they are as old as the settings under [retention] say. What left the program
+/// goes only where they say so. Cursors, reference tables and refused rows stay.
 #[derive(Args)]
 #[command(after_help = "Example:\n  recoup trim --dry-run")]
 pub struct TrimArgs {

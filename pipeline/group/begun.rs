@@ -7,6 +7,8 @@
 //! all of it has been read; then the others pass over it as if it were not there.
 
 use super::Group;
+use crate::decoder::weight;
+use crate::limits::STEP_ROWS_MAX;
 use crate::log::Message;
 
 impl Group {
@@ -28,25 +30,28 @@ impl Group {
 
     /// Cuts messages into steps: a fact that all hear is alone, no step goes across the place that
     /// a shard must be replayed to, and a begun step comes before its messages come for others.
+    /// A step has room for so many rows and bytes, as its messages unfold to.
     pub fn cut<'a>(&self, messages: &'a [Message]) -> Vec<&'a [Message]> {
         let stops: Vec<u64> =
             self.shards.values().flat_map(|shard| [shard.cursor.seq, shard.cursor.until]).collect();
         let begun = self.begun_steps(messages);
         let mut steps = vec![];
-        let (mut start, mut bytes) = (0, 0);
+        let (mut start, mut bytes, mut rows) = (0, 0, 0);
         for (i, message) in messages.iter().enumerate() {
             let alone = self.heard(message).is_some();
             let begins = || begun.iter().filter(|(from, _)| *from == i);
             if (alone || begins().next().is_some()) && start < i {
                 steps.push(&messages[start..i]);
-                (start, bytes) = (i, 0);
+                (start, bytes, rows) = (i, 0, 0);
             }
             steps.extend(begins().map(|(_, step)| *step));
-            bytes += message.payload.len();
+            let weight = weight(message);
+            (bytes, rows) = (bytes + weight.bytes, rows + weight.rows);
+            let full = bytes >= self.step_bytes_max || rows >= STEP_ROWS_MAX;
             let stop = stops.contains(&message.seq) && self.replays();
-            if alone || stop || bytes >= self.step_bytes_max {
+            if alone || stop || full {
                 steps.push(&messages[start..=i]);
-                (start, bytes) = (i + 1, 0);
+                (start, bytes, rows) = (i + 1, 0, 0);
             }
         }
         if start < messages.len() {

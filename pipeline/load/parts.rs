@@ -10,12 +10,14 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use datafusion::arrow::array::Array;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::CompressionType;
 use datafusion::arrow::ipc::reader::{FileReader, StreamReader};
 use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use recoup_operators::decode;
 
 /// How large a part is, where the log does not ask for less: below the broker's default of 1 MiB.
 pub const PART_BYTES: usize = 700_000;
@@ -346,10 +348,12 @@ impl Columns {
                 break batch;
             }
         };
-        let mut rows = self.fitting.clamp(1, batch.num_rows());
+        let mut rows = self.fitting.clamp(1, batch.num_rows().min(decode::ROWS_MAX));
         let bytes = loop {
-            let bytes = encode(&batch.slice(0, rows)).map_err(Stop::Columns)?;
-            if bytes.len() <= limit || rows == 1 {
+            let part = batch.slice(0, rows);
+            let bytes = encode(&part).map_err(Stop::Columns)?;
+            let fits = bytes.len() <= limit && unfolded(&part) <= decode::UNFOLDED_BYTES_MAX / 2;
+            if fits || rows == 1 {
                 break bytes;
             }
             rows = rows.div_ceil(2);
@@ -362,6 +366,12 @@ impl Columns {
         let (first_row, format) = (place.rows + 1, Format::Arrow);
         Ok(Some(Part { first_row, rows, bytes: bytes.into(), format, end }))
     }
+}
+
+/// The bytes of some rows in memory, as far as their columns tell.
+fn unfolded(rows: &RecordBatch) -> usize {
+    let sizes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+    sizes.map(Result::unwrap_or_default).sum()
 }
 
 /// One batch as an Arrow IPC stream.

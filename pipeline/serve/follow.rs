@@ -20,6 +20,7 @@ use super::relations::is_kept;
 use super::room::{News, Room, Standing};
 use crate::log::{Log, LogError, Message, ReadLimit};
 use crate::rows;
+use crate::trim;
 
 /// The streams that are followed, and what of them.
 pub(super) const STREAMS: [(&str, &[&str]); 4] = [
@@ -78,6 +79,7 @@ async fn follow_once(
     created: &mut Option<i64>,
 ) -> Result<(), LogError> {
     let mut last = check(log, room, stream, held, created).await?;
+    trim::record::check(log, stream, held.seen).await?;
     let mut reader = log.read(stream, filters, held.seen).await?;
     let (goal, mut checked) = (last, Instant::now());
     loop {

@@ -83,6 +83,18 @@ pub async fn restore(log: &dyn Log, snapshots: Option<&Snapshots>) -> Room {
     Room::new()
 }
 
+/// How far the older of the kept copies that verify has read a stream; `None`: there is none.
+pub async fn kept_upto(snapshots: &Snapshots, stream: &str) -> Option<u64> {
+    let mut least = None;
+    for path in snapshots.paths_of(FOLDER).await.ok()? {
+        let Ok(bytes) = snapshots.read(&path).await else { continue };
+        let Ok((header, _)) = decode(&bytes) else { continue };
+        let read = header.streams.get(stream).map_or(0, |progress| progress.read);
+        least = Some(least.map_or(read, |least: u64| least.min(read)));
+    }
+    least
+}
+
 /// Whether these are the streams that were read, and still that long (A14).
 async fn fits(log: &dyn Log, streams: &BTreeMap<String, Progress>) -> bool {
     for (name, progress) in streams {

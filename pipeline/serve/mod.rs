@@ -48,9 +48,11 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 pub use follow::follow;
-pub use keep::{keep, restore, save};
+pub use keep::{keep, kept_upto, restore, save};
 pub use room::{Moment, News, Room, Standing};
-pub use scram::{ITERATIONS, Users, UsersError, add_user, fresh_password, scram_verifier};
+pub use scram::{
+    Exchange, ITERATIONS, Users, UsersError, add_user, fresh_password, scram_verifier,
+};
 
 use crate::health::Readiness;
 use crate::log::{Log, LogError};

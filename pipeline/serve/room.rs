@@ -107,7 +107,7 @@ impl Room {
     }
 
     /// How far a stream was read, and when it was created; zero and none of a stream never read.
-    pub(super) fn place(&self, stream: &str) -> (u64, Option<i64>) {
+    pub fn place(&self, stream: &str) -> (u64, Option<i64>) {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         inner.streams.get(stream).map_or((0, None), |one| (one.read, Some(one.created)))
     }

@@ -1,7 +1,7 @@
 //! The default of every setting: what `deploy/settings.toml` shows, held equal by a test.
 
 use super::{
-    Broker, CaseUnit, Dispatch, KeyFile, Level, Loan, LoanIdentity, LogFormat, LogLines,
+    Broker, CaseUnit, Dispatch, KeyFile, Level, Limits, Loan, LoanIdentity, LogFormat, LogLines,
     MetricsRoom, Serve, Settle, Shards, Snapshots, Step,
 };
 
@@ -62,6 +62,12 @@ impl Default for KeyFile {
 impl Default for Snapshots {
     fn default() -> Self {
         Snapshots { url: ".recoup/snapshots".into(), every_seconds: 60 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { memory_bytes: 0, ahead_messages: 64, lines_per_second: 0 }
     }
 }
 

@@ -1,5 +1,8 @@
 //! The secret of the intake: one text of 64 hexadecimal bytes, from which both keys are derived.
 //!
+//! A file that `recoup init` made has a check of eight digits behind it: with another secret nobody
+//! would be known again, and it would not show, so a file that was touched is no key.
+//!
 //! It comes from the variable `RECOUP_KEY` or from a file, and is never printed: an error names
 //! the place, not the content.
 
@@ -8,7 +11,7 @@ use std::path::Path;
 
 use hmac::{Hmac, Mac};
 use recoup_operators::rules::Keys;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 /// The variable that holds the secret itself; it wins over the file.
 pub const VARIABLE: &str = "RECOUP_KEY";
@@ -19,7 +22,8 @@ const SECRET_BYTES: usize = 64;
 pub enum KeyError {
     #[error("key file {file}: {cause}; `recoup init` makes one")]
     Unread { file: String, cause: std::io::Error },
-    #[error("{place} must hold {SECRET_BYTES} bytes as {} hexadecimal digits", 2 * SECRET_BYTES)]
+    #[error("{place} must hold {SECRET_BYTES} bytes as {} hexadecimal digits, and behind them, if \
+        anything, `-` and the check that was written with them", 2 * SECRET_BYTES)]
     Malformed { place: String },
     #[error("key file {file} may be read by others than its owner; run `chmod 600 {file}`")]
     Exposed { file: String },
@@ -52,7 +56,8 @@ pub fn make_key_file(file: &Path) -> std::io::Result<bool> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(false),
         Err(error) => return Err(error),
     };
-    writeln!(out, "{}", hex(&random()?))?;
+    let secret = random()?;
+    writeln!(out, "{}-{}", hex(&secret), check(&secret))?;
     out.sync_all()?;
     Ok(true)
 }
@@ -75,9 +80,22 @@ fn refuse_exposed(_file: &str) -> std::io::Result<Option<KeyError>> {
     Ok(None)
 }
 
+/// What is written behind a secret: it tells a secret that was touched, and nothing of it.
+fn check(secret: &[u8]) -> String {
+    let digest = Sha256::digest([b"recoup key check".as_slice(), secret].concat());
+    hex(&digest[..4])
+}
+
 /// Both keys from one secret: each block is an HMAC of its own label.
 fn derive(text: &str) -> Option<Keys> {
-    let secret = unhex(text.trim())?;
+    let (digits, written) = match text.trim().split_once('-') {
+        Some((digits, written)) => (digits, Some(written)),
+        None => (text.trim(), None),
+    };
+    let secret = unhex(digits)?;
+    if written.is_some_and(|written| written != check(&secret)) {
+        return None;
+    }
     let block = |label: &str| -> Option<[u8; 32]> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&secret).ok()?;
         mac.update(label.as_bytes());

@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::try_join_all;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::Worker;
 use crate::drive::Turn;
 use crate::group::Group;
 use crate::metrics::Standing;
+
+/// The stage through which everything comes in.
+const DOOR: &str = "normalize";
 
 /// How often the log is asked how much waits, where something does.
 const LOOK: Duration = Duration::from_secs(1);
@@ -53,6 +56,11 @@ impl Board {
         all
     }
 
+    /// Bytes that all threads hold together.
+    fn memory(&self) -> usize {
+        self.lock().threads.values().map(|entry| entry.standing.memory).sum()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,6 +83,7 @@ pub(super) struct Thread<'a> {
     empty_at: i64,
     /// When the newest message that was read had been stored.
     read_at: i64,
+    full: bool,
 }
 
 impl<'a> Thread<'a> {
@@ -90,7 +99,22 @@ impl<'a> Thread<'a> {
         board.threads.insert(id, Entry { stage, shards, standing });
         drop(board);
         let (began, looked) = (Instant::now(), None);
-        Thread { worker, stage, id, began, recovering, looked, empty_at: 0, read_at: 0 }
+        let (empty_at, read_at, full) = (0, 0, false);
+        Thread { worker, stage, id, began, recovering, looked, empty_at, read_at, full }
+    }
+
+    /// Whether no new record may be read, because the shards of this process hold as much as they
+    /// may. What is on its way is still answered: money is delayed at the door, never half-way.
+    pub(super) fn is_held_back(&mut self) -> bool {
+        let (memory, limit) = (self.worker.board.memory(), self.worker.tempo.memory_max);
+        let full = self.stage == DOOR && limit > 0 && memory > limit;
+        if full && !self.full {
+            warn!(memory, limit, "memory is full: no new record of the intake is read here");
+        } else if self.full && !full {
+            info!(memory, limit, "memory has room again");
+        }
+        self.full = full;
+        full
     }
 
     /// Notes what the group holds now, and which of its shards have replayed.

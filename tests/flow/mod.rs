@@ -1,15 +1,20 @@
 //! The loop: the same log gives the same rows, however it is cut, stopped and woken.
 //!
 //! Here a group of shards alone; [`corrupt`] spoils what it reads, [`parts`] interrupts a step,
+//! [`damage`] what is kept beside it, [`limits`] holds back what is too much,
+//! [`retention`] keeps what must be kept,
 //! [`crews`] has workers come and go, [`programs`] changes the program under them, [`counts`] looks
 //! at what they tell of themselves. [`world`] is the deployment that these share.
 
 mod corrupt;
 mod counts;
 mod crews;
+mod damage;
 mod fated;
+mod limits;
 mod parts;
 mod programs;
+mod retention;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -259,6 +259,7 @@ pub fn tempo() -> Tempo {
         snapshots: Duration::from_millis(300),
         limit: ReadLimit { messages: 16, bytes: 16 << 20 },
         patience: Duration::from_millis(50),
+        memory_max: 0,
     }
 }
 

@@ -10,7 +10,7 @@ use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::FileWriter;
 use datafusion::parquet::arrow::ArrowWriter;
 use recoup::load::{
-    FileReport, Format, LoadError, LoadPlan, LoadReport, Part, Place, load, parts, parts_from,
+    FileReport, Format, LoadError, LoadPlan, LoadReport, Pace, Part, Place, load, parts, parts_from,
 };
 use recoup::log::memory::MemoryLog;
 use recoup::log::{Log, LogError, Message};
@@ -26,6 +26,7 @@ fn plan(files: &[&Path]) -> LoadPlan {
         kind: "report".to_owned(),
         subjects: 4,
         format: None,
+        pace: Pace::default(),
     }
 }
 

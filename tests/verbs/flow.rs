@@ -185,7 +185,7 @@ fn nothing_personal_goes_further_in_clear(place: &Place) {
     let key = std::fs::read_to_string(place.folder.path().join(".recoup/key")).unwrap();
     let clean = |what: &str, text: &str| {
         assert!(!text.is_empty(), "{what}");
-        for secret in [PHONE, NATIONAL_ID, key.trim()] {
+        for secret in [PHONE, NATIONAL_ID, &key[..128]] {
             assert!(!text.contains(secret), "{what} shows {secret}");
         }
     };

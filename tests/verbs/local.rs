@@ -153,7 +153,7 @@ fn init_prepares_a_folder_without_a_broker() {
     let told = said(&recoup(folder.path(), &[], &["init", "--local"]));
     assert!(told.contains("with password "), "{told}");
     let key = fs::read_to_string(folder.path().join(".recoup/key")).unwrap();
-    assert!(!told.contains(key.trim()), "the key is never printed");
+    assert!(!told.contains(&key[..128]), "the key is never printed");
     let again = said(&recoup(folder.path(), &[], &["init", "--local"]));
     assert_eq!(again.matches("stays as it is").count(), 3, "{again}");
     assert_eq!(fs::read_to_string(folder.path().join(".recoup/key")).unwrap(), key);

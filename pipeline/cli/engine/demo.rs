@@ -22,7 +22,7 @@ use super::roles::stopped;
 use crate::cli::demo::DemoArgs;
 use crate::cli::{Failure, show};
 use crate::cursor;
-use crate::load::{LoadPlan, load};
+use crate::load::{LoadPlan, Pace, load};
 use crate::log::{Log, LogError, ReadLimit};
 use crate::post::{parse_reference, post};
 use crate::rows;
@@ -187,6 +187,7 @@ async fn stream(
             kind: (*kind).into(),
             subjects: wake::INTAKE_SUBJECTS,
             format: None,
+            pace: Pace::default(),
         };
         load(log, plan, &mut |_| {}).await.map_err(Failure::failed)?;
         while waits(log, home.settings.shards.count).await? {

@@ -6,7 +6,7 @@ use super::program::failure;
 use crate::cli::Failure;
 use crate::cli::load::LoadArgs;
 use crate::cli::show;
-use crate::load::{LoadError, LoadPlan, LoadReport, load as publish};
+use crate::load::{LoadError, LoadPlan, LoadReport, Pace, load as publish};
 use crate::program;
 use crate::settings::Settings;
 use crate::wake::INTAKE_SUBJECTS;
@@ -26,6 +26,12 @@ pub async fn load(args: LoadArgs, settings: &Settings) -> Result<(), Failure> {
         kind: args.dialect.unwrap_or_else(|| "file".into()),
         subjects: INTAKE_SUBJECTS,
         format: args.format,
+        pace: Pace {
+            ahead_messages: settings.limits.ahead_messages,
+            lines_per_second: settings.limits.lines_per_second,
+            shards: settings.shards.count,
+            ..Pace::default()
+        },
     };
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{msg:24!} {bar:32} {percent:>3} %  {eta} left")

@@ -116,6 +116,7 @@ fn worker(args: &RunArgs, settings: &Settings, log: Arc<dyn Log>) -> Result<Work
                 messages: settings.step.messages_max,
                 bytes: settings.step.bytes_max,
             },
+            memory_max: usize::try_from(settings.limits.memory_bytes).unwrap_or(usize::MAX),
             ..Tempo::default()
         },
         migrate: args.migrate,

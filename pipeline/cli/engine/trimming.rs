@@ -1,6 +1,6 @@
 //! `trim`: plans on any log, removes on the broker.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cli::Failure;
 use crate::log::jetstream::JetStreamLog;
@@ -16,8 +16,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub async fn trim(settings: &Settings, dry_run: bool) -> Result<Vec<(Cut, u64)>, Failure> {
     let log = super::broker::connect(settings).await?;
     let snapshots = Snapshots::open(&settings.snapshots.url).map_err(Failure::Settings)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+    let (shards, keep) = (settings.shards.count, &settings.retention);
     let mut gone = vec![];
-    for cut in plan(&log, &snapshots, settings.shards.count).await? {
+    for cut in plan(&log, &snapshots, shards, keep, now).await? {
         let messages = match (cut.before, dry_run) {
             (0, _) => 0,
             (_, true) => count(&log, &cut).await?,

@@ -7,8 +7,8 @@
 //!
 //! Objects hold messages one after the other, with a SHA-256 at their end; the manifest is written
 //! last and names them all. Restored messages have their old sequences: where `trim` has removed
-//! some, fillers take their places, which whoever restores removes again. Only cursors and snapshots
-//! are changed: they name when their input was created, and that is now (A14).
+//! some, fillers take their places, which whoever restores removes again. Only cursors and
+//! snapshots are changed: they name when their input was created, and that is now (A14).
 //!
 //! Snapshots are taken first, so that none is beyond a cursor of the moment. Restored, shards wake
 //! from them; what of a stream was not trimmed could be replayed as well.
@@ -78,7 +78,7 @@ pub enum BackupError {
     Snapshot(#[from] SnapshotError),
 }
 
-/// Copies every stream, and the snapshots of every shard. What moves meanwhile is in the next backup.
+/// Copies every stream, and every shard's snapshots. What moves meanwhile is in the next backup.
 pub async fn backup(
     log: &dyn Log,
     snapshots: Option<&Snapshots>,
@@ -293,7 +293,12 @@ async fn put(
 }
 
 /// Fills what was trimmed between two sequences.
-async fn put_fillers(log: &dyn Log, stream: &str, mut last: u64, upto: u64) -> Result<u64, LogError> {
+async fn put_fillers(
+    log: &dyn Log,
+    stream: &str,
+    mut last: u64,
+    upto: u64,
+) -> Result<u64, LogError> {
     let filler = Outgoing { subject: gone(stream), ..Outgoing::default() };
     while last < upto {
         let count = log.batch_messages_max().min((upto - last) as usize);

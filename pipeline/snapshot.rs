@@ -262,7 +262,11 @@ impl Snapshots {
     }
 
     /// The bytes of those of a shard that verify.
-    pub async fn whole(&self, stage: &str, shard: u32) -> Result<Vec<(Header, Bytes)>, SnapshotError> {
+    pub async fn whole(
+        &self,
+        stage: &str,
+        shard: u32,
+    ) -> Result<Vec<(Header, Bytes)>, SnapshotError> {
         let mut whole = vec![];
         for path in self.list(&self.folder(stage, shard)).await? {
             let bytes = match self.store.get(&path).await {

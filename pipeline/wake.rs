@@ -243,7 +243,8 @@ pub async fn claim(
 pub async fn leave(log: &dyn Log, group: &Group, pause: &dyn Pause) -> Result<(), LogError> {
     let (all, nobody) = (group.shards.iter(), Owner { name: String::new(), nonce: 0 });
     let why = format!("{} stopped and handed it over", group.owner.name);
-    let named = all.map(|(number, shard)| (*number, shard.cursor_seq, signed(shard, &nobody, &why)));
+    let named =
+        all.map(|(number, shard)| (*number, shard.cursor_seq, signed(shard, &nobody, &why)));
     sign(log, group, named.collect(), pause).await.map(drop)
 }
 

@@ -59,7 +59,11 @@ fn each_unsafe_thing_is_named_once_and_can_be_mended() {
     let cases: [(Spoil, Severity, &str); 14] = [
         (|_, b, _| b.version = "2.11.9".into(), Severity::Unsafe, "2.11.9"),
         (|_, b, _| b.version = "unheard".into(), Severity::Unsafe, "unheard"),
-        (|_, b, _| b.syncs[1].1 = Sync::Every(TWO_MINUTES), Severity::Unsafe, "n2 syncs every 120 s"),
+        (
+            |_, b, _| b.syncs[1].1 = Sync::Every(TWO_MINUTES),
+            Severity::Unsafe,
+            "n2 syncs every 120 s",
+        ),
         (|_, b, _| b.syncs[2].1 = Sync::Untold, Severity::Warning, "2 of 3 servers"),
         (|_, b, _| b.syncs.clear(), Severity::Warning, "0 of 3 servers"),
         (|s, _, _| s.broker.credentials = String::new(), Severity::Unsafe, "anybody"),
@@ -141,7 +145,13 @@ fn a_copy_that_lost_messages_is_named_with_the_place() {
     }
     // As many, but not the same.
     let mut other = copy(|seq| seq == 2_000);
-    other.add(&Message { seq: 2_000, subject: "x".into(), headers: vec![], payload: "".into(), at: 0 });
+    other.add(&Message {
+        seq: 2_000,
+        subject: "x".into(),
+        headers: vec![],
+        payload: "".into(),
+        at: 0,
+    });
     let found = examine_copies(&copies(Some(other)));
     assert!(found[0].found.contains("n3 has 5000 of 5000"), "{found:?}");
     // Two of two, and nobody knows which is right: both are named.

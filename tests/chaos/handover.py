@@ -4,10 +4,10 @@
     handover.py RECOUP [--seed N] [--rounds N] [--silent 0|1] [--keep DIR]
 
 Data flows all the time. Each round goes from one worker to four to two and back to one; whoever is
-not wanted any more is asked to stop. A shard stands still from the last commit of its old owner that
-read something to the first such of its new one, as the server's clock has them. At the end a
-worker is killed as well, whose shards must be taken over 15 s later. At the end all must be as if
-one worker had done it.
+not wanted any more is asked to stop. A shard stands still from the last commit of its old owner
+that read something to the first such of its new one, as the server's clock has them. Then a worker
+is killed, whose shards must be taken over 15 s later. In the end all must be as if one worker had
+done it.
 """
 
 import statistics
@@ -90,7 +90,8 @@ def run(args, folder):
     # The heir of a killed worker waits 15 s on purpose.
     silent = [pause for pause, *_, owner in told if owner == "w99"]
     planned = sorted(pause for pause, *_, owner in told if owner != "w99")
-    print(f"{len(planned)} planned handovers of a shard: median {statistics.median(planned):.2f} s, "
+    median = statistics.median(planned)
+    print(f"{len(planned)} planned handovers of a shard: median {median:.2f} s, "
           f"longest {planned[-1]:.2f} s; at most {PAUSE_MAX} s is wanted")
     if silent:
         print(f"{len(silent)} shards of a killed worker taken over: longest {max(silent):.1f} s")
@@ -98,4 +99,4 @@ def run(args, folder):
 
 
 if __name__ == "__main__":
-    main(__doc__, run, rounds=2, silent=1)
+    main(__doc__, run, rounds=1, silent=1)

@@ -96,7 +96,7 @@ class Points(Deployment):
             self.settle_with(road)
             watch = Watch(os.path.join(self.folder, "snapshots", "book"), mask)
             self.load()
-            until(name, lambda: self.stopped_at(watch, mask), 120)
+            until(name, lambda: self.stopped_at(watch, mask))
             self.worker.kill()
             print(f"killed {name}", flush=True)
             self.worker.start()

@@ -14,7 +14,7 @@ import time
 import urllib.request
 
 
-def until(what, holds, patience=60):
+def until(what, holds, patience=180):
     """Waits until something holds; what it gives then."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:

@@ -1,8 +1,8 @@
 """A road to a server that knows what it carries, and can do something at a named point of it.
 
-The points are those of the protocol: what a worker says and hears while it reads, commits, asks and
-takes a shard. At a point the worker is killed, or the connection is reset, just before or just after
-the frame in question went through. So the program under test needs no hooks of its own.
+The points are those of the protocol: what a worker says and hears while it reads, commits, asks
+and takes a shard. At a point the worker is killed, or the connection is reset, just before or just
+after the frame in question went through. So the program under test needs no hooks of its own.
 """
 
 import json

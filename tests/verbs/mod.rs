@@ -2,8 +2,8 @@
 //!
 //! [`local`] needs no broker; [`flow`] is a deployment from `init` to SQL; [`loads`] kills a load
 //! in the middle; [`doctors`] looks at brokers that are not fit; [`trims`] removes and goes on;
-//! [`ups`] minds the roles of a machine; [`wrongs`] is what a newcomer does wrong.
-//! [`backups`] loses its broker.
+//! [`ups`] minds the roles of a machine; [`wrongs`] is what a newcomer does wrong;
+//! [`backups`] loses its broker; [`upgrades`] changes the program.
 
 mod backups;
 mod doctors;
@@ -12,6 +12,7 @@ mod lender;
 mod loads;
 mod local;
 mod trims;
+mod upgrades;
 mod ups;
 mod wrongs;
 

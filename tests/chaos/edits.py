@@ -115,9 +115,12 @@ class Edits(Deployment):
         self.worker.thaw()
 
     def made_anew(self):
+        # Frozen, so that it does not see the moment in which there is none.
+        self.worker.freeze()
         config = self.client.api("STREAM.INFO.intake")["config"]
         self.client.api("STREAM.DELETE.intake")
         self.client.api("STREAM.CREATE.intake", config)
+        self.worker.thaw()
 
     def loses(self):
         purge = self.client.api

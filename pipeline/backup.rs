@@ -6,15 +6,21 @@
 //! book; what only feeds them as it stands afterwards.
 //!
 //! Objects hold messages one after the other, with a SHA-256 at their end; the manifest is written
-//! last and names them all. Restored messages have their old sequences. Only cursors are changed:
-//! they name when their input was created, and that is now (A14). Memory is replayed.
+//! last and names them all. Restored messages have their old sequences: where `trim` has removed
+//! some, fillers take their places, which whoever restores removes again. Only cursors and
+//! snapshots are changed: they name when their input was created, and that is now (A14).
+//!
+//! Snapshots are taken first, so that none is beyond a cursor of the moment. Restored, shards wake
+//! from them; what of a stream was not trimmed could be replayed as well.
 
+mod memory;
 pub mod pack;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use recoup_sql::stages::STAGES;
@@ -23,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cursor::Cursor;
 use crate::log::{Log, LogError, Message, Outgoing, ReadLimit, size};
+use crate::snapshot::{SnapshotError, Snapshots};
 use pack::{pack, unpack};
 
 /// Whoever is read comes after whoever reads: a cursor never names what is not there yet.
@@ -37,12 +44,18 @@ const BATCH_BYTES: usize = 8 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     pub streams: BTreeMap<String, Kept>,
+    /// Names of the objects that are snapshots.
+    #[serde(default)]
+    pub snapshots: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     pub messages: u64,
     pub bytes: u64,
+    /// The last sequence: more than there are messages, where some were trimmed.
+    #[serde(default)]
+    pub last: u64,
     /// Names of its objects, in order.
     pub objects: Vec<String>,
 }
@@ -83,64 +96,100 @@ pub enum BackupError {
     Torn { path: String, what: String },
     #[error("stream {0:?} is not empty: restore into streams that nobody has written")]
     NotEmpty(String),
-    #[error("stream {0:?} begins at {1}: what `trim` removed cannot be restored in its place")]
-    Trimmed(String, u64),
+    #[error("stream {0:?} has no message {1}, and was never trimmed: compare its copies")]
+    Gap(String, u64),
+    #[error("{0}; no snapshot that was backed up is of a later place: wait for one, back up again")]
+    Trimmed(LogError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
 }
 
-/// Copies every stream. What moves meanwhile is in the next backup.
+/// Copies every stream, and every shard's snapshots. What moves meanwhile is in the next backup.
 pub async fn backup(
     log: &dyn Log,
+    snapshots: Option<&Snapshots>,
+    shards: u32,
     store: &Arc<dyn ObjectStore>,
     folder: &Path,
 ) -> Result<Manifest, BackupError> {
-    let mut manifest = Manifest::default();
+    let place = Place { store, folder };
+    let (names, reached) = memory::keep(&place, snapshots, shards).await?;
+    let mut manifest = Manifest { snapshots: names, ..Manifest::default() };
     let mut read_of_loans = 0;
     let mut last_of_book = 0;
     for stream in ORDER {
         let state = log.state(stream).await?;
-        if state.first > 1 {
-            return Err(BackupError::Trimmed(stream.into(), state.first));
-        }
         let last = match stream {
             "loans" => moment(log, read_of_loans, last_of_book, state.last).await?,
             _ => state.last,
         };
-        let mut kept = Kept::default();
-        let mut reader = log.read(stream, &[], 0).await?;
-        let mut seq = 0;
-        while seq < last {
-            let mut messages = reader.next(LIMIT, PATIENCE).await?;
-            messages.retain(|message| message.seq <= last);
-            let Some(newest) = messages.last() else {
-                return Err(LogError::Unavailable(format!("{stream} ends at {seq}")).into());
-            };
-            gapless(stream, seq, &messages)?;
-            seq = newest.seq;
-            if stream == "book" {
-                read_of_loans =
-                    messages.iter().filter_map(reads_loans).fold(read_of_loans, u64::max);
-            }
-            let name = format!("{stream}/{:020}.messages", kept.messages + 1);
-            kept.messages += messages.len() as u64;
-            kept.bytes += messages.iter().map(|one| one.payload.len() as u64).sum::<u64>();
-            store.put(&folder.clone().join(name.as_str()), pack(&messages).into()).await?;
-            kept.objects.push(name);
-        }
+        let (kept, read) = keep(log, stream, last, &place).await?;
         if stream == "book" {
-            last_of_book = last;
+            (read_of_loans, last_of_book) = (read, last);
         }
         manifest.streams.insert(stream.into(), kept);
     }
-    store.put(&folder.clone().join(MANIFEST), manifest.sealed().into()).await?;
+    memory::check(log, &reached, shards).await?;
+    place.put(MANIFEST, manifest.sealed().into()).await?;
     Ok(manifest)
 }
 
-fn gapless(stream: &str, before: u64, messages: &[Message]) -> Result<(), BackupError> {
-    let mut wanted = before + 1..;
-    match messages.iter().find(|message| Some(message.seq) != wanted.next()) {
-        None => Ok(()),
-        Some(message) => Err(BackupError::Trimmed(stream.into(), message.seq)),
+/// Where a backup is.
+struct Place<'a> {
+    store: &'a Arc<dyn ObjectStore>,
+    folder: &'a Path,
+}
+
+impl Place<'_> {
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), BackupError> {
+        let path = self.folder.clone().join(name);
+        self.store.put(&path, bytes.into()).await?;
+        Ok(())
     }
+
+    /// The path of an object, for telling, and its bytes.
+    async fn get(&self, name: &str) -> Result<(String, Bytes), BackupError> {
+        let path = self.folder.clone().join(name);
+        let bytes = self.store.get(&path).await?.bytes().await?;
+        Ok((path.to_string(), bytes))
+    }
+}
+
+/// Copies a stream up to a sequence; answers also how far cursors in it have read the loans.
+async fn keep(
+    log: &dyn Log,
+    stream: &str,
+    last: u64,
+    place: &Place<'_>,
+) -> Result<(Kept, u64), BackupError> {
+    let trimmed = log.last(stream, &format!("{stream}.trimmed.>")).await?.is_some();
+    let (mut kept, mut read) = (Kept { last, ..Kept::default() }, 0);
+    let mut reader = log.read(stream, &[], log.state(stream).await?.first - 1).await?;
+    let mut seq = 0;
+    // The last message of a stream may be one that was trimmed.
+    let end = log.last(stream, &format!("{stream}.>")).await?.map_or(0, |newest| newest.seq);
+    while seq < last.min(end) {
+        let mut messages = reader.next(LIMIT, PATIENCE).await?;
+        let Some(newest) = messages.last().map(|newest| newest.seq) else {
+            return Err(LogError::Unavailable(format!("{stream} ends at {seq}")).into());
+        };
+        messages.retain(|message| message.seq <= last);
+        let gap = (seq + 1..).zip(&messages).find(|(wanted, message)| message.seq != *wanted);
+        if let Some((wanted, _)) = gap.filter(|_| !trimmed) {
+            return Err(BackupError::Gap(stream.into(), wanted));
+        }
+        seq = newest;
+        if messages.is_empty() {
+            break;
+        }
+        read = messages.iter().filter_map(reads_loans).fold(read, u64::max);
+        let name = format!("{stream}/{:020}.messages", kept.messages + 1);
+        kept.messages += messages.len() as u64;
+        kept.bytes += messages.iter().map(|one| one.payload.len() as u64).sum::<u64>();
+        place.put(&name, pack(&messages).into()).await?;
+        kept.objects.push(name);
+    }
+    Ok((kept, read))
 }
 
 /// How far a cursor in the book has read the loans.
@@ -181,16 +230,18 @@ async fn moment(log: &dyn Log, read: u64, book: u64, last: u64) -> Result<u64, L
     Ok(last)
 }
 
-/// Puts a backup into a cluster whose streams are there and empty.
+/// Puts a backup into a cluster whose streams are there and empty, or not there. Fillers are left
+/// on [`gone`] of each stream.
 pub async fn restore(
     log: &dyn Log,
+    snapshots: Option<&Snapshots>,
     store: &Arc<dyn ObjectStore>,
     folder: &Path,
 ) -> Result<Manifest, BackupError> {
-    let path = folder.clone().join(MANIFEST);
-    let bytes = store.get(&path).await?.bytes().await?;
-    let manifest = Manifest::opened(&bytes)
-        .map_err(|what| BackupError::Torn { path: path.to_string(), what })?;
+    let place = Place { store, folder };
+    let (path, bytes) = place.get(MANIFEST).await?;
+    let manifest =
+        Manifest::opened(&bytes).map_err(|what| BackupError::Torn { path, what })?;
     let mut created = BTreeMap::new();
     for stream in ORDER {
         log.create(stream).await?;
@@ -200,21 +251,27 @@ pub async fn restore(
         }
         created.insert(stream, state.created);
     }
+    memory::put_back(&place, snapshots, &manifest.snapshots, &created).await?;
     for (stream, kept) in &manifest.streams {
         let mut stored = 0;
         for name in &kept.objects {
-            let path = folder.clone().join(name.as_str());
-            let bytes = store.get(&path).await?.bytes().await?;
-            let messages = unpack(path.as_ref(), &bytes)?;
-            let outgoing = messages.into_iter().map(|message| anew(message, &created));
-            stored = put(log, stream, outgoing.collect()).await?;
+            let (path, bytes) = place.get(name).await?;
+            let messages = unpack(&path, &bytes)?;
+            stored = put(log, stream, stored, messages, &created).await?;
         }
-        if stored != kept.messages {
-            let (path, what) = (stream.clone(), format!("{stored} of {} messages", kept.messages));
+        stored = put_fillers(log, stream, stored, kept.last).await?;
+        let wanted = kept.messages.max(kept.last);
+        if stored != wanted {
+            let (path, what) = (stream.clone(), format!("{stored} of {wanted} messages"));
             return Err(BackupError::Torn { path, what });
         }
     }
     Ok(manifest)
+}
+
+/// Where fillers stand for what was trimmed, until they are removed.
+pub fn gone(stream: &str) -> String {
+    format!("{stream}.gone")
 }
 
 /// A message as it is stored again: a cursor names the new creation of what it reads.
@@ -233,16 +290,44 @@ fn anew(message: Message, created: &BTreeMap<&str, i64>) -> Outgoing {
     Outgoing { subject, headers, payload, expects: None }
 }
 
-/// Stores messages in batches; answers with the last sequence.
-async fn put(log: &dyn Log, stream: &str, messages: Vec<Outgoing>) -> Result<u64, LogError> {
-    let (mut batch, mut bytes, mut last) = (vec![], 0, 0);
+/// Stores messages in batches, each at its old sequence; answers with the last one.
+async fn put(
+    log: &dyn Log,
+    stream: &str,
+    mut last: u64,
+    messages: Vec<Message>,
+    created: &BTreeMap<&str, i64>,
+) -> Result<u64, LogError> {
+    let (mut batch, mut bytes) = (vec![], 0);
     for message in messages {
-        bytes += size(&message);
-        if !batch.is_empty() && (batch.len() == log.batch_messages_max() || bytes > BATCH_BYTES) {
+        let seq = message.seq;
+        let outgoing = anew(message, created);
+        let next = last + batch.len() as u64 + 1;
+        bytes += size(&outgoing);
+        let full = batch.len() == log.batch_messages_max() || bytes > BATCH_BYTES;
+        if !batch.is_empty() && (full || seq > next) {
             last = log.commit(stream, &batch).await?;
-            (batch, bytes) = (vec![], size(&message));
+            (batch, bytes) = (vec![], size(&outgoing));
         }
-        batch.push(message);
+        if batch.is_empty() {
+            last = put_fillers(log, stream, last, seq - 1).await?;
+        }
+        batch.push(outgoing);
     }
     if batch.is_empty() { Ok(last) } else { log.commit(stream, &batch).await }
+}
+
+/// Fills what was trimmed between two sequences.
+async fn put_fillers(
+    log: &dyn Log,
+    stream: &str,
+    mut last: u64,
+    upto: u64,
+) -> Result<u64, LogError> {
+    let filler = Outgoing { subject: gone(stream), ..Outgoing::default() };
+    while last < upto {
+        let count = log.batch_messages_max().min((upto - last) as usize);
+        last = log.commit(stream, &vec![filler.clone(); count]).await?;
+    }
+    Ok(last)
 }

@@ -141,7 +141,7 @@ pub async fn store(
 ) -> Result<Vec<Outcome>, LogError> {
     let mut outcomes = vec![None; members.len()];
     let mut waiting = VecDeque::from([(0..members.len()).collect::<Vec<_>>()]);
-    let mut attempt = 0;
+    let mut attempt: u32 = 0;
     while let Some(mut sent) = waiting.pop_front() {
         if sent.is_empty() {
             continue;
@@ -161,7 +161,10 @@ pub async fn store(
                 outcomes[sent[0]] = Some(Outcome::TooLarge);
             }
             Err(error @ (LogError::Fenced { .. } | LogError::Unavailable(_))) => {
-                debug!(stream, %error, attempt, "commit in doubt");
+                // Aloud where it lasts: a broker that is full or away is waited for without end.
+                if attempt.is_power_of_two() {
+                    warn!(stream, %error, attempt, "commit in doubt, asking again");
+                }
                 if matches!(error, LogError::Unavailable(_)) {
                     pause.doubted();
                 }

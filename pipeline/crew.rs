@@ -6,6 +6,8 @@
 //! wrong, for the commit is the lock (A10). A worker that was fenced claims a shard back only under
 //! the same rule.
 
+mod looks;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -17,7 +19,8 @@ use tracing::{error, info, warn};
 use crate::cursor;
 use crate::log::LogError;
 use crate::wake;
-use crate::worker::{Worker, WorkerError, replaying};
+use crate::worker::{Seen, Worker, WorkerError, replaying};
+use looks::Looks;
 
 /// What keeps a process from being ready before it knows what it holds.
 pub const STARTING: &str = "its threads";
@@ -101,7 +104,7 @@ fn joined(
 /// Looks after the threads and the shards of others.
 async fn mind(worker: &Worker, duty: &Duty, threads: &mut Running) -> Result<(), WorkerError> {
     let mut watched: BTreeMap<&str, Watched> = BTreeMap::new();
-    let mut looked = Instant::now();
+    let (mut looked, mut looks) = (Instant::now(), Looks::new());
     while !worker.stop.load(Ordering::Relaxed) {
         tokio::time::sleep(TICK).await;
         // A thread whose shards all have other owners has ended well.
@@ -113,7 +116,9 @@ async fn mind(worker: &Worker, duty: &Duty, threads: &mut Running) -> Result<(),
             continue;
         }
         looked = Instant::now();
+        looks.look(worker, duty).await?;
         for shape in duty.stages.iter().copied() {
+            worker.board.stalled(&worker.metrics, shape.name);
             let others: Vec<u32> = (0..duty.shards_of(shape))
                 .filter(|shard| !worker.board.holds(shape.name, *shard))
                 .collect();
@@ -135,13 +140,13 @@ async fn mind(worker: &Worker, duty: &Duty, threads: &mut Running) -> Result<(),
     Ok(())
 }
 
-/// Which of these shards are to be taken over, with the sequences of their cursors.
+/// Which of these shards are to be taken over, as they were seen, and why.
 async fn silent(
     worker: &Worker,
     shape: &Shape,
     shards: &[u32],
     watched: &mut Watched,
-) -> Result<BTreeMap<u32, u64>, LogError> {
+) -> Result<BTreeMap<u32, Seen>, LogError> {
     let mut silent = BTreeMap::new();
     watched.only(shards);
     for shard in shards.iter().copied() {
@@ -153,7 +158,13 @@ async fn silent(
         let still = watched.stood(shard, cursor_seq);
         let waits = !free && still && wake::waits(log, shape, shard, cursor.seq).await?;
         if watched.look(shard, cursor_seq, waits, Instant::now(), worker.tempo.silent) || free {
-            silent.insert(shard, cursor_seq);
+            let limit = worker.tempo.silent.as_secs();
+            let why = match cursor.owner.as_str() {
+                "" if cursor.why.is_empty() => "nobody had it".to_string(),
+                "" => cursor.why,
+                silent => format!("{silent} was silent for {limit} s while input waited"),
+            };
+            silent.insert(shard, Seen { cursor_seq, why });
         }
     }
     Ok(silent)

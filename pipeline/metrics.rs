@@ -47,6 +47,8 @@ pub struct Metrics {
     pub lag_messages: IntGaugeVec,
     /// Age of the oldest fact that waits, zero where none does.
     pub lag_seconds: IntGaugeVec,
+    /// For how long the slowest thread has been in its turn.
+    pub stalled_seconds: IntGaugeVec,
     pub owned_shards: IntGaugeVec,
     pub memory_bytes: IntGaugeVec,
     /// Turns that read nothing because memory is full.
@@ -107,6 +109,7 @@ impl Default for Metrics {
             doubtful_commits: counter("recoup_doubtful_commits_total", "Commits asked about"),
             lag_messages: gauge("recoup_lag_messages", "Messages that wait to be read"),
             lag_seconds: gauge("recoup_lag_seconds", "Age of the oldest message that waits"),
+            stalled_seconds: gauge("recoup_stalled_seconds", "How long the slowest turn takes"),
             owned_shards: gauge("recoup_owned_shards", "Shards that this process runs"),
             memory_bytes: gauge("recoup_memory_bytes", "Memory of the shards"),
             held_back: counter("recoup_held_back_turns_total", "Turns that memory was full"),

@@ -30,7 +30,7 @@ const TICK: Duration = Duration::from_millis(20);
 /// Whoever connects works in one account; it may ask whether the server syncs, for `doctor`.
 const ACCOUNTS: &str = "\
 accounts {
-  SYS { exports: [{ service: \"$SYS.REQ.SERVER.PING.JSZ\" }] }
+  SYS { exports: [{ service: \"$SYS.REQ.SERVER.PING.JSZ\", response_type: stream }] }
   RECOUP {
     jetstream: enabled
     users: [{ user: recoup, password: \"\" }]

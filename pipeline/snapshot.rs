@@ -87,19 +87,33 @@ pub fn encode(group: &Group, number: u32) -> Option<(Header, Bytes)> {
         tables,
         references: references.into_iter().map(|(name, _)| name).collect(),
     };
-    let json = serde_json::to_vec(&header).ok()?;
+    let bytes = seal(&header, &body)?;
+    Some((header, bytes))
+}
+
+fn seal(header: &Header, body: &[u8]) -> Option<Bytes> {
+    let json = serde_json::to_vec(header).ok()?;
     let mut bytes = Vec::with_capacity(12 + json.len() + body.len() + SEAL);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&(json.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&json);
-    bytes.extend_from_slice(&body);
+    bytes.extend_from_slice(body);
     let seal = Sha256::digest(&bytes);
     bytes.extend_from_slice(&seal);
-    Some((header, bytes.into()))
+    Some(bytes.into())
 }
 
-/// Reads a snapshot back; every byte is checked.
-pub fn decode(path: &str, bytes: &Bytes) -> Result<Snapshot, SnapshotError> {
+/// The same memory for an input that was created anew, at another instant.
+pub fn moved(path: &str, bytes: &Bytes, created: i64) -> Result<(Header, Bytes), SnapshotError> {
+    let (header, body) = open(path, bytes)?;
+    let header = Header { input_created: created, ..header };
+    let torn = || SnapshotError::Torn { path: path.into(), what: "it has no header".into() };
+    let bytes = seal(&header, &body).ok_or_else(torn)?;
+    Ok((header, bytes))
+}
+
+/// Header and tables of a snapshot; every byte is checked.
+pub fn open(path: &str, bytes: &Bytes) -> Result<(Header, Bytes), SnapshotError> {
     let torn = |what: &str| SnapshotError::Torn { path: path.into(), what: what.into() };
     if bytes.len() < 12 + SEAL || &bytes[..8] != MAGIC {
         return Err(torn("it does not begin as a snapshot does"));
@@ -113,7 +127,13 @@ pub fn decode(path: &str, bytes: &Bytes) -> Result<Snapshot, SnapshotError> {
     let Some(json) = bytes.get(12..12 + length) else { return Err(torn("its header is cut")) };
     let header: Header =
         serde_json::from_slice(json).map_err(|error| torn(&format!("its header: {error}")))?;
-    let body = bytes.slice(12 + length..);
+    Ok((header, bytes.slice(12 + length..)))
+}
+
+/// Reads a snapshot back.
+pub fn decode(path: &str, bytes: &Bytes) -> Result<Snapshot, SnapshotError> {
+    let torn = |what: &str| SnapshotError::Torn { path: path.into(), what: what.into() };
+    let (header, body) = open(path, bytes)?;
     let mut groups = vec![];
     let mut at = 0;
     for lengths in &header.tables {
@@ -239,6 +259,23 @@ impl Snapshots {
             }
         }
         Ok((None, passed_over))
+    }
+
+    /// The bytes of those of a shard that verify.
+    pub async fn whole(
+        &self,
+        stage: &str,
+        shard: u32,
+    ) -> Result<Vec<(Header, Bytes)>, SnapshotError> {
+        let mut whole = vec![];
+        for path in self.list(&self.folder(stage, shard)).await? {
+            let bytes = match self.store.get(&path).await {
+                Err(object_store::Error::NotFound { .. }) => continue,
+                found => found?.bytes().await?,
+            };
+            whole.extend(open(path.as_ref(), &bytes).ok().map(|(header, _)| (header, bytes)));
+        }
+        Ok(whole)
     }
 
     async fn list(&self, folder: &Path) -> Result<Vec<Path>, SnapshotError> {

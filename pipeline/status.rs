@@ -22,6 +22,8 @@ use crate::wake;
 #[derive(Deserialize)]
 struct Place {
     owner: String,
+    #[serde(default)]
+    why: String,
     number: u64,
     seq: u64,
 }
@@ -31,8 +33,10 @@ struct Place {
 pub struct Standing {
     pub stage: &'static str,
     pub shard: u32,
-    /// Who committed last; empty: nobody yet.
+    /// Who has it; empty: nobody.
     pub owner: String,
+    /// How it came to its owner, or to be nobody's.
+    pub why: String,
     pub commits: u64,
     /// The input sequence read to.
     pub read: u64,
@@ -89,6 +93,7 @@ async fn standing(
         stage: stage.name,
         shard,
         owner: String::new(),
+        why: String::new(),
         commits: 0,
         read: 0,
         waiting: 0,
@@ -112,6 +117,10 @@ async fn standing(
         answer.trouble = format!("stream {} ends at {last}", stage.reads);
     }
     answer.owner = place.owner;
+    answer.why = match place.why.as_str() {
+        "" if answer.owner.is_empty() => "nobody has taken it yet".into(),
+        _ => place.why,
+    };
     answer.commits = place.number;
     answer.read = place.seq;
     if place.seq < input.last && wake::waits(log, stage, shard, place.seq).await? {

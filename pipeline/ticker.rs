@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use datafusion::arrow::array::TimestampMicrosecondArray;
 use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
@@ -37,7 +37,8 @@ const NEWS: [(&str, &str); 6] = [
 /// Ticks until told to stop.
 pub async fn tick(log: Arc<dyn Log>, stop: Arc<AtomicBool>) {
     let mut known = 0;
-    let mut last_round = UNIX_EPOCH;
+    // Paced by a clock that nobody sets: if the other one is put back, ticks go on.
+    let mut last_round = None;
     while !stop.load(Ordering::Relaxed) {
         match once(log.as_ref(), &mut known, &mut last_round).await {
             Ok(()) | Err(LogError::Fenced { .. }) => {}
@@ -47,9 +48,13 @@ pub async fn tick(log: Arc<dyn Log>, stop: Arc<AtomicBool>) {
     }
 }
 
-async fn once(log: &dyn Log, known: &mut u64, last_round: &mut SystemTime) -> Result<(), LogError> {
-    let now = SystemTime::now();
-    let elapsed = now.duration_since(*last_round).unwrap_or_default();
+async fn once(
+    log: &dyn Log,
+    known: &mut u64,
+    last_round: &mut Option<Instant>,
+) -> Result<(), LogError> {
+    let (now, began) = (SystemTime::now(), Instant::now());
+    let elapsed = last_round.map_or(Duration::MAX, |last| began.saturating_duration_since(last));
     if elapsed < BUSY {
         return Ok(());
     }
@@ -67,7 +72,7 @@ async fn once(log: &dyn Log, known: &mut u64, last_round: &mut SystemTime) -> Re
         return post(log, fence, "day", at, next, rounds, next).await;
     }
     if elapsed >= IDLE || (news != *known && answered(log, fence).await?) {
-        *last_round = now;
+        *last_round = Some(began);
         let number = rounds + 1;
         post(log, fence, "round", micros, number, number, day.unwrap_or(today)).await?;
         *known = news;

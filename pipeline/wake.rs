@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use crate::commit::{Member, Outcome, Pause, store};
 use crate::cursor::{self, Cursor};
-use crate::group::{Group, Shard, total};
+use crate::group::{Group, Owner, Shard, total};
 use crate::log::{Log, LogError, Outgoing};
 use crate::snapshot::{Fit, Header, Snapshots};
 use crate::trim;
@@ -196,15 +196,21 @@ async fn replayable(log: &dyn Log, group: &Group, number: u32) -> Result<(), Log
 /// How often a shard may move under us while we take it.
 const CLAIMS_MAX: usize = 100;
 
-/// Writes our name into the cursors of a group, which changes nothing else in them.
-pub async fn claim(log: &dyn Log, group: &mut Group, pause: &dyn Pause) -> Result<(), LogError> {
+/// Writes our name, and why, into the cursors of a group, which changes nothing else in them.
+pub async fn claim(
+    log: &dyn Log,
+    group: &mut Group,
+    why: &BTreeMap<u32, String>,
+    pause: &dyn Pause,
+) -> Result<(), LogError> {
     let (owner, shape) = (group.owner.clone(), group.stage.shape);
     for _ in 0..CLAIMS_MAX {
         let ours = |cursor: &Cursor| cursor.owner == owner.name && cursor.nonce == owner.nonce;
         let theirs = group.shards.iter().filter(|(_, shard)| !ours(&shard.cursor));
         let named: Vec<Named> = theirs
             .map(|(number, shard)| {
-                (*number, shard.cursor_seq, signed(shard, &owner.name, owner.nonce))
+                let why = why.get(number).map_or("it prefers it", String::as_str);
+                (*number, shard.cursor_seq, signed(shard, &owner, why))
             })
             .collect();
         if named.is_empty() {
@@ -235,14 +241,16 @@ pub async fn claim(log: &dyn Log, group: &mut Group, pause: &dyn Pause) -> Resul
 
 /// Takes our name out of the cursors of a group. Where somebody else was faster, it is theirs.
 pub async fn leave(log: &dyn Log, group: &Group, pause: &dyn Pause) -> Result<(), LogError> {
-    let all = group.shards.iter();
-    let named = all.map(|(number, shard)| (*number, shard.cursor_seq, signed(shard, "", 0)));
+    let (all, nobody) = (group.shards.iter(), Owner { name: String::new(), nonce: 0 });
+    let why = format!("{} stopped and handed it over", group.owner.name);
+    let named =
+        all.map(|(number, shard)| (*number, shard.cursor_seq, signed(shard, &nobody, &why)));
     sign(log, group, named.collect(), pause).await.map(drop)
 }
 
-fn signed(shard: &Shard, owner: &str, nonce: u64) -> Cursor {
-    let cursor = shard.cursor.clone();
-    Cursor { owner: owner.into(), nonce, number: cursor.number + 1, ..cursor }
+fn signed(shard: &Shard, owner: &Owner, why: &str) -> Cursor {
+    let (cursor, Owner { name, nonce }) = (shard.cursor.clone(), owner.clone());
+    Cursor { owner: name, nonce, why: why.into(), number: cursor.number + 1, ..cursor }
 }
 
 type Named = (u32, u64, Cursor);

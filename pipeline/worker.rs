@@ -40,6 +40,8 @@ pub struct Tempo {
     pub silent: Duration,
     /// How often the cursors of others are looked at.
     pub watch: Duration,
+    /// How often streams are looked at, whether they still are as the program needs them.
+    pub streams: Duration,
     /// How often each shard's memory is saved.
     pub snapshots: Duration,
     /// What one turn reads at most.
@@ -54,7 +56,8 @@ impl Default for Tempo {
     fn default() -> Self {
         Tempo {
             silent: Duration::from_secs(limits::SILENT_SECONDS),
-            watch: Duration::from_secs(1),
+            watch: Duration::from_millis(500),
+            streams: Duration::from_secs(5),
             snapshots: Duration::from_secs(60),
             limit: ReadLimit { messages: 4_096, bytes: 16 << 20 },
             patience: Duration::from_millis(500),
@@ -84,6 +87,13 @@ pub struct Worker {
     pub stop: Arc<AtomicBool>,
 }
 
+/// A shard that is to be taken: where its cursor stood, and why it is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub cursor_seq: u64,
+    pub why: String,
+}
+
 /// Why a thread ended.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
@@ -107,12 +117,12 @@ impl Worker {
         self.hold_if(shape, shards, &BTreeMap::new())
     }
 
-    /// The same for shards whose cursors are still those seen, by sequence; others have found
-    /// an owner in the meantime.
+    /// The same for shards whose cursors are still those seen; others have found an owner in the
+    /// meantime.
     pub fn take_over(
         &self,
         shape: &'static Shape,
-        seen: &BTreeMap<u32, u64>,
+        seen: &BTreeMap<u32, Seen>,
     ) -> Result<(), WorkerError> {
         let shards: Vec<u32> = seen.keys().copied().collect();
         self.hold_if(shape, &shards, seen)
@@ -122,7 +132,7 @@ impl Worker {
         &self,
         shape: &'static Shape,
         shards: &[u32],
-        seen: &BTreeMap<u32, u64>,
+        seen: &BTreeMap<u32, Seen>,
     ) -> Result<(), WorkerError> {
         let waiting = Waiting::On(self.runtime.clone());
         let mut thread = Thread::open(self, shape.name, shards);
@@ -205,16 +215,17 @@ impl Worker {
         &self,
         group: &mut Group,
         shards: &[u32],
-        seen: &BTreeMap<u32, u64>,
+        seen: &BTreeMap<u32, Seen>,
     ) -> Result<(), LogError> {
         let log = self.log.as_ref();
         wake::wake(log, self.snapshots.as_ref(), group, shards).await?;
-        for (number, cursor_seq) in seen {
-            if group.shards.get(number).is_some_and(|shard| shard.cursor_seq != *cursor_seq) {
+        for (number, seen) in seen {
+            if group.shards.get(number).is_some_and(|shard| shard.cursor_seq != seen.cursor_seq) {
                 group.release(*number);
             }
         }
-        wake::claim(log, group, &Backoff).await
+        let why = seen.iter().map(|(number, seen)| (*number, seen.why.clone())).collect();
+        wake::claim(log, group, &why, &Backoff).await
     }
 
     fn reader(&self, waiting: &Waiting, group: &Group) -> Result<Box<dyn Reader>, WorkerError> {

@@ -1,4 +1,4 @@
-//! `recoup backup` and `recoup restore`: streams into an object store, and back.
+//! `recoup backup` and `recoup restore`: streams and snapshots into an object store, and back.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::backup::{self, BackupError, Manifest};
 use crate::settings::Settings;
 use crate::snapshot::store_at;
 
-/// Copy every stream into an object store, as of one moment; may run while everything works
+/// Copy streams and snapshots into an object store, as of one moment; may run while all works
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  recoup backup s3://bucket/recoup/2026-11-22")]
 pub struct BackupArgs {
@@ -21,7 +21,7 @@ pub struct BackupArgs {
     pub json: bool,
 }
 
-/// Put a backup into an empty cluster; then start the workers, which replay their memory
+/// Put a backup into an empty cluster, snapshots into snapshots.url; then start the workers
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  recoup restore s3://bucket/recoup/2026-11-22")]
 pub struct RestoreArgs {
@@ -37,7 +37,9 @@ pub fn back_up(args: &BackupArgs, settings: &Settings) -> Result<(), Failure> {
     let (store, folder) = store_at(&args.place).map_err(Failure::failed)?;
     block_on(async {
         let log = engine::connect(settings).await?;
-        let manifest = backup::backup(log.as_ref(), &store, &folder).await;
+        let (snapshots, shards) = (engine::snapshots(settings)?, settings.shards.count);
+        let (log, snapshots) = (log.as_ref(), snapshots.as_ref());
+        let manifest = backup::backup(log, snapshots, shards, &store, &folder).await;
         told(&manifest.map_err(failed)?, args.json)
     })
 }
@@ -48,14 +50,11 @@ pub fn restore(args: &RestoreArgs, settings: &Settings) -> Result<(), Failure> {
         return Err(Failure::Failed(format!("{}: there is no such folder", args.place)));
     }
     let (store, folder) = store_at(&args.place).map_err(Failure::failed)?;
-    block_on(async {
-        let log = engine::connect(settings).await?;
-        let manifest = backup::restore(log.as_ref(), &store, &folder).await;
-        told(&manifest.map_err(failed)?, args.json)
-    })
+    let manifest = block_on(engine::restore(settings, &store, &folder))?;
+    told(&manifest, args.json)
 }
 
-fn failed(error: BackupError) -> Failure {
+pub(super) fn failed(error: BackupError) -> Failure {
     match error {
         BackupError::Log(error) => error.into(),
         error => Failure::failed(error),
@@ -70,5 +69,6 @@ fn told(manifest: &Manifest, json: bool) -> Result<(), Failure> {
     let streams = manifest.streams.iter();
     let lines = streams
         .map(|(name, kept)| format!("{name}: {} messages, {} bytes\n", kept.messages, kept.bytes));
-    show::text(&lines.collect::<String>())
+    let snapshots = format!("{} snapshots\n", manifest.snapshots.len());
+    show::text(&(lines.collect::<String>() + &snapshots))
 }

@@ -13,6 +13,9 @@ mod words;
 
 use std::sync::Arc;
 
+use object_store::ObjectStore;
+use object_store::path::Path;
+
 use super::Failure;
 use super::batch::BatchArgs;
 use super::check::CheckArgs;
@@ -23,10 +26,13 @@ use super::replay::ReplayArgs;
 use super::run::RunArgs;
 use super::serve::ServeArgs;
 use super::up::UpArgs;
+use crate::backup::{self, Manifest};
 use crate::doctor::STREAMS;
 use crate::log::Log;
 use crate::log::broker::Facts;
+use crate::log::copies::Copies;
 use crate::settings::Settings;
+use crate::snapshot::Snapshots;
 use crate::trim::Cut;
 
 /// The log of the settings' broker.
@@ -44,6 +50,42 @@ pub async fn broker_facts(settings: &Settings) -> Result<(Facts, Option<i64>), F
         None => None,
     };
     Ok((facts, offset))
+}
+
+/// Every copy of every stream. Where they differ they are read once more: what was on its way when
+/// they were read first is no difference.
+pub async fn copies(settings: &Settings) -> Result<Vec<Copies>, Failure> {
+    let log = broker::connect(settings).await?;
+    let mut found = vec![];
+    for stream in STREAMS {
+        let copies = log.copies(stream).await?;
+        found.push(if copies.odd().is_empty() { copies } else { log.copies(stream).await? });
+    }
+    Ok(found)
+}
+
+/// Where snapshots are kept; nothing, where they are not.
+pub fn snapshots(settings: &Settings) -> Result<Option<Snapshots>, Failure> {
+    match settings.snapshots.url.as_str() {
+        "" => Ok(None),
+        url => Snapshots::open(url).map(Some).map_err(Failure::Settings),
+    }
+}
+
+/// Puts a backup back, and removes what stood in for what had been trimmed.
+pub async fn restore(
+    settings: &Settings,
+    store: &Arc<dyn ObjectStore>,
+    folder: &Path,
+) -> Result<Manifest, Failure> {
+    let log = broker::connect(settings).await?;
+    let snapshots = snapshots(settings)?;
+    let manifest = backup::restore(&log, snapshots.as_ref(), store, folder).await;
+    let manifest = manifest.map_err(super::backup::failed)?;
+    for (stream, kept) in &manifest.streams {
+        log.remove(stream, &backup::gone(stream), kept.last + 1).await?;
+    }
+    Ok(manifest)
 }
 
 /// Streams, and every shard's first cursor (A16).

@@ -11,7 +11,7 @@ use crate::status::{Status, read};
 /// Counting refused rows reads them: no longer than this.
 const COUNTING: Duration = Duration::from_secs(5);
 
-/// Show who runs which shard, what waits, and what was refused
+/// Show who has which shard and why, what waits, and what was refused
 #[derive(Args)]
 #[command(after_help = "Example:\n  recoup status --json")]
 pub struct StatusArgs {
@@ -34,12 +34,14 @@ pub fn execute(args: &StatusArgs, settings: &Settings) -> Result<(), Failure> {
 }
 
 fn table(status: &Status) -> String {
-    let header = ["stage", "shard", "owner", "commits", "read", "waiting", "idle s", "trouble"];
+    let header =
+        ["stage", "shard", "owner", "why", "commits", "read", "waiting", "idle s", "trouble"];
     let rows = status.shards.iter().map(|one| {
         vec![
             one.stage.to_string(),
             one.shard.to_string(),
             one.owner.clone(),
+            one.why.clone(),
             one.commits.to_string(),
             one.read.to_string(),
             one.waiting.to_string(),
@@ -47,7 +49,7 @@ fn table(status: &Status) -> String {
             one.trouble.clone(),
         ]
     });
-    let right = [false, true, false, true, true, true, true, false];
+    let right = [false, true, false, false, true, true, true, true, false];
     let mut out = show::table(&header, rows.collect(), &right);
     let refused = &status.refused;
     let total: u64 = refused.by_reason.values().sum();

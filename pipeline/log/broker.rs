@@ -73,7 +73,8 @@ pub struct Facts {
     pub storage_used: u64,
     /// The account's limit, else the server's; `None` where neither is told.
     pub storage_max: Option<u64>,
-    pub sync: Sync,
+    /// By server; only those that were allowed to tell.
+    pub syncs: Vec<(String, Sync)>,
     pub streams: Vec<StreamFacts>,
 }
 
@@ -107,10 +108,12 @@ impl JetStreamLog {
         let account = answer.map_err(|refusal| refusal.mean("", &[]))?;
         let server = self.server();
         // Answered to the system account only; others hear that nobody listens.
-        let told = self.system("$SYS.REQ.SERVER.PING.JSZ", &json!({ "config": true })).await;
+        let all = self.system("$SYS.REQ.SERVER.PING.JSZ", &json!({ "config": true })).await;
+        let told = all.iter().find(|told| told["server"]["name"] == server.server_name.as_str());
+        let told = told.or(all.first());
         // The account's own limit counts; without one, the server's.
         let limit = account["limits"]["max_storage"].as_u64().filter(|limit| *limit > 0);
-        let ask = |name: &str| told.as_ref().and_then(|told| told["data"].pointer(name)?.as_u64());
+        let ask = |name: &str| told.and_then(|told| told["data"].pointer(name)?.as_u64());
         let (storage_used, storage_max) = match limit {
             Some(limit) => (account["storage"].as_u64().unwrap_or_default(), Some(limit)),
             None => (ask("/storage").unwrap_or_default(), ask("/config/max_storage")),
@@ -132,7 +135,7 @@ impl JetStreamLog {
             payload_max: server.max_payload,
             storage_used,
             storage_max,
-            sync: told.map(|told| sync(&told["data"]["config"])).unwrap_or_default(),
+            syncs: all.iter().map(told_sync).collect(),
             streams: kept,
         })
     }
@@ -168,6 +171,11 @@ fn micros() -> i64 {
 pub(super) fn unanswered(urls: &[String], cause: &str) -> LogError {
     let shown = urls.iter().map(|url| url.rsplit('@').next().unwrap_or_default());
     LogError::Unavailable(format!("{}: {cause}", shown.collect::<Vec<_>>().join(", ")))
+}
+
+fn told_sync(told: &Value) -> (String, Sync) {
+    let (name, config) = (&told["server"]["name"], &told["data"]["config"]);
+    (name.as_str().unwrap_or_default().to_owned(), sync(config))
 }
 
 fn sync(config: &Value) -> Sync {

@@ -11,15 +11,30 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::jetstream::{Delivered, Feed, JetStreamLog};
+use super::jetstream::{Feed, JetStreamLog};
 use super::{Log, LogError, Message, ReadLimit, Reader};
 
 /// How long more is waited for while the broker says that more is there.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// The most one pull asks for. Beyond 64 MiB on the way the server drops the client, which comes
+/// back and asks for the same again, for ever.
+pub(super) const PULL_BYTES_MAX: usize = 24 << 20;
+pub(super) const PULL_MESSAGES_MAX: usize = 16_384;
+/// When the server forgets a consumer that nobody asks any more.
+pub(super) const FORGET: Duration = Duration::from_secs(60);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
+
 const PATIENCE_MAX: Duration = Duration::from_secs(86_400);
 /// How many consumers one read may make before it says that something is wrong.
 const OPENS_MAX: u32 = 3;
+
+/// A message, its count among those this consumer delivered, and how many are behind it.
+pub(super) struct Delivered {
+    pub message: Message,
+    pub count: u64,
+    pub pending: u64,
+}
 
 /// The reader of a [`JetStreamLog`].
 pub(super) struct Follower {
@@ -71,8 +86,9 @@ impl Follower {
                     return Ok(None);
                 }
                 self.unchanged().await?;
-                let feed = self.log.feed(&self.stream, &self.filters, self.after, limit).await?;
-                (self.feed, self.count) = (Some(feed), 0);
+                let (stream, filters) = (&self.stream, &self.filters);
+                let made = self.log.consumer_at_leader(stream, filters, self.after).await?;
+                (self.feed, self.count) = (Some(made.feed(limit).await?), 0);
                 opened += 1;
                 continue;
             };
@@ -108,7 +124,11 @@ impl Follower {
             return Err(LogError::Lost(format!("stream {name:?} is another one now")));
         }
         let Some(seen) = &self.seen else { return Ok(()) };
-        let (seq, last) = (seen.seq, state.last);
+        let (seq, first, last) = (seen.seq, state.first, state.last);
+        if first > self.after + 1 {
+            let next = self.after + 1;
+            return Err(LogError::Lost(format!("stream {name:?} begins at {first}, not {next}")));
+        }
         if last < seq {
             return Err(LogError::Lost(format!("stream {name:?} ends at {last}, read was {seq}")));
         }

@@ -24,20 +24,15 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::broker::{self, Access, Login};
-use super::follow::Follower;
+use super::follow::{Delivered, FORGET, Follower, HEARTBEAT, PULL_BYTES_MAX, PULL_MESSAGES_MAX};
 use super::link::{Link, Teller, link};
 use super::terms::{self, Refusal};
 use super::{Log, LogError, Message, Outgoing, ReadLimit, Reader, StreamState, check};
 
 /// What the headers of a batch take of a message's bytes.
 const BATCH_HEADERS_MAX: usize = 512;
-/// The most one pull asks for. Beyond 64 MiB on the way the server drops the client, which comes
-/// back and asks for the same again, for ever.
-const PULL_BYTES_MAX: usize = 24 << 20;
-const PULL_MESSAGES_MAX: usize = 16_384;
-/// When the server forgets a consumer that nobody asks any more.
-const FORGET: Duration = Duration::from_secs(60);
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long servers may take to answer after one another.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// Streams in a NATS server. Clones share one connection.
 #[derive(Clone)]
@@ -83,21 +78,29 @@ impl JetStreamLog {
         self.client.server_info()
     }
 
-    /// A request to the server itself, outside of JetStream.
-    pub(super) async fn system(&self, subject: &str, payload: &Value) -> Option<Value> {
-        let asked = self.client.request(subject.to_owned(), payload.to_string().into());
-        let answer = timeout(self.timeout, asked).await.ok()?.ok()?;
-        serde_json::from_slice(&answer.payload).ok()
+    /// What every server answers to a request outside of JetStream; nothing, where none may.
+    pub(super) async fn system(&self, subject: &str, payload: &Value) -> Vec<Value> {
+        let (inbox, mut told) = (self.client.new_inbox(), vec![]);
+        let Ok(mut answers) = self.client.subscribe(inbox.clone()).await else { return told };
+        let (subject, payload) = (subject.to_owned(), payload.to_string().into());
+        let sent = self.client.publish_with_reply(subject, inbox, payload).await;
+        while let (Ok(()), Ok(Some(answer))) = (&sent, timeout(SILENCE, answers.next()).await) {
+            match serde_json::from_slice(&answer.payload) {
+                Ok(answer) => told.push(answer),
+                // Nobody listens.
+                Err(_) => break,
+            }
+        }
+        told
     }
 
-    /// A consumer of what lies behind `after`, bringing at most so much ahead of us.
-    pub(super) async fn feed(
+    /// A consumer of what lies behind `after`, which reads the copy of one server.
+    pub(super) async fn consumer(
         &self,
         stream: &str,
         filters: &[String],
         after: u64,
-        limit: ReadLimit,
-    ) -> Result<Feed, LogError> {
+    ) -> Result<Consumer, LogError> {
         let config = pull::Config {
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
             ack_policy: AckPolicy::None,
@@ -112,17 +115,11 @@ impl JetStreamLog {
             ConsumerErrorKind::JetStream(error) => refusal(&error).mean(stream, &[]),
             _ => LogError::Unavailable(error.to_string()),
         })?;
-        // A message larger than a pull would never come.
-        let largest = self.server().max_payload + (1 << 20);
-        let stream = consumer
-            .stream()
-            .max_messages_per_batch(limit.messages.clamp(1, PULL_MESSAGES_MAX))
-            .max_bytes_per_batch(limit.bytes.min(PULL_BYTES_MAX).max(largest))
-            .heartbeat(HEARTBEAT)
-            .expires(6 * HEARTBEAT)
-            .messages()
-            .await;
-        Ok(Feed(stream.map_err(|error| LogError::Unavailable(error.to_string()))?))
+        let info = consumer.cached_info();
+        let cluster = info.cluster.as_ref().and_then(|cluster| cluster.leader.clone());
+        let server = cluster.unwrap_or_else(|| self.server().server_name);
+        let (pending, largest) = (info.num_pending, self.server().max_payload + (1 << 20));
+        Ok(Consumer { server, pending, largest, consumer })
     }
 
     /// What the broker says of a stream, and its configuration word for word.
@@ -188,17 +185,12 @@ impl JetStreamLog {
             }
             let answer = self.client.request_with_headers(subject, headers, payload).await;
             let answer = answer.map_err(|error| LogError::Unavailable(error.to_string()))?;
-            if let Some(seq) = stored(stream, batch, &answer.payload, last)? {
+            if let Some(seq) = terms::stored(stream, batch, &answer.payload, last)? {
                 return Ok(seq);
             }
         }
         Err(LogError::Unavailable("the batch was not answered".to_owned()))
     }
-}
-
-#[derive(serde::Deserialize)]
-struct Stored {
-    seq: u64,
 }
 
 #[async_trait]
@@ -277,15 +269,32 @@ impl Log for JetStreamLog {
     }
 }
 
+/// A consumer, the server whose copy it reads, and how many messages that copy has for it.
+pub(super) struct Consumer {
+    pub server: String,
+    pub pending: u64,
+    /// A message larger than a pull would never come.
+    largest: usize,
+    consumer: jetstream::consumer::PullConsumer,
+}
+
+impl Consumer {
+    /// What it brings, at most so much ahead of us.
+    pub(super) async fn feed(&self, limit: ReadLimit) -> Result<Feed, LogError> {
+        let stream = self.consumer.stream();
+        let stream = stream
+            .max_messages_per_batch(limit.messages.clamp(1, PULL_MESSAGES_MAX))
+            .max_bytes_per_batch(limit.bytes.min(PULL_BYTES_MAX).max(self.largest))
+            .heartbeat(HEARTBEAT)
+            .expires(6 * HEARTBEAT)
+            .messages()
+            .await;
+        Ok(Feed(stream.map_err(|error| LogError::Unavailable(error.to_string()))?))
+    }
+}
+
 /// What a consumer brings.
 pub(super) struct Feed(pull::Stream);
-
-/// A message, its count among those this consumer delivered, and how many are behind it.
-pub(super) struct Delivered {
-    pub message: Message,
-    pub count: u64,
-    pub pending: u64,
-}
 
 impl Feed {
     /// The next message; an error means that the consumer is of no more use.
@@ -379,21 +388,4 @@ fn told(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
 
 fn micros(nanos: i128) -> i64 {
     i64::try_from(nanos / 1_000).unwrap_or_default()
-}
-
-/// What the broker answered to a member: `None` means "go on".
-fn stored(
-    stream: &str,
-    batch: &[Outgoing],
-    answer: &[u8],
-    last: bool,
-) -> Result<Option<u64>, LogError> {
-    if answer.is_empty() && !last {
-        return Ok(None);
-    }
-    match serde_json::from_slice::<Response<Stored>>(answer) {
-        Ok(Response::Ok(stored)) => Ok(Some(stored.seq)),
-        Ok(Response::Err { error }) => Err(refusal(&error).mean(stream, batch)),
-        Err(error) => Err(LogError::Unavailable(format!("an answer that is none: {error}"))),
-    }
 }

@@ -5,6 +5,7 @@
 //! the same contract tests, `tests/log/`.
 
 pub mod broker;
+pub mod copies;
 mod follow;
 pub mod jetstream;
 mod link;

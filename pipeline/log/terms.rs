@@ -110,13 +110,23 @@ impl Refusal {
             NO_STREAM => missing(stream),
             10174 => unfit(
                 format!("stream {stream:?} takes no atomic batches"),
-                "it needs allow_atomic true: remove it and let `recoup init` create it",
+                "it needs allow_atomic true: change it with `nats stream edit`",
             ),
-            // Not enough storage: of the account, of the server, of the stream.
-            10002 | 10023 | 10028 | 10047 | 10077 => unfit(
-                format!("the broker has no room for stream {stream:?}: {said}"),
-                "add storage or raise the limit",
+            // What `fit` would have named, had it been asked since.
+            10077 if said.contains("maximum") => unfit(
+                format!("stream {stream:?} has a limit: {said}"),
+                "it needs every limit -1: change it with `nats stream edit`",
             ),
+            // Not enough storage: of the account, of the server, of the disk. There may be room
+            // in a while.
+            10002 | 10023 | 10028 | 10047 | 10077 => LogError::Unavailable(format!(
+                "the broker has no room for stream {stream:?}: {said}; add storage or raise the \
+                 limit"
+            )),
+            // How a server answers the rest of a batch whose beginning it could not write.
+            10176 => LogError::Unavailable(format!(
+                "the broker dropped the batch: {said}; where that goes on, its disk is full"
+            )),
             10039 | 10076 => unfit(
                 "JetStream is not enabled for this account".to_owned(),
                 "add `jetstream: enabled` to the account, or `jetstream {}` to the server",
@@ -135,4 +145,25 @@ impl Refusal {
             _ => LogError::Unavailable(said),
         }
     }
+}
+
+/// What the broker answered to a member of a batch: `None` means "go on".
+pub(super) fn stored(
+    stream: &str,
+    batch: &[Outgoing],
+    answer: &[u8],
+    last: bool,
+) -> Result<Option<u64>, LogError> {
+    if answer.is_empty() && !last {
+        return Ok(None);
+    }
+    let garbled = |what: &str| LogError::Unavailable(format!("an answer that is none: {what}"));
+    let told: Value =
+        serde_json::from_slice(answer).map_err(|error| garbled(&error.to_string()))?;
+    if let Some(error) = told.get("error") {
+        let code = error["err_code"].as_u64().unwrap_or_default();
+        let said = error["description"].as_str().unwrap_or_default().to_owned();
+        return Err(Refusal { code, said }.mean(stream, batch));
+    }
+    told["seq"].as_u64().map(Some).ok_or_else(|| garbled("no sequence"))
 }

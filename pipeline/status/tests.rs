@@ -23,6 +23,7 @@ async fn put_cursor(log: &MemoryLog, out: &str, stage: &str, shard: u32, seq: u6
         stage: stage.into(),
         shard,
         owner: "anna".into(),
+        why: "it prefers it".into(),
         number: 4,
         seq,
         ..Cursor::default()
@@ -70,6 +71,7 @@ async fn standings_tell_owner_lag_and_trouble() {
     assert!(normalizes.iter().all(|one| one.trouble.is_empty()), "{normalizes:?}");
     let normalize = find(&status.shards, "normalize", 0);
     assert_eq!((normalize.owner.as_str(), normalize.commits), ("anna", 4));
+    assert_eq!(normalize.why, "it prefers it");
     assert_eq!((normalize.read, normalize.waiting, normalize.idle_seconds), (1, 0, 4));
     assert_eq!(normalize.trouble, "");
     assert_eq!(find(&status.shards, "normalize", 1).waiting, 1);

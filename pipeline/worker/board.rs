@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::Worker;
 use crate::drive::Turn;
 use crate::group::Group;
-use crate::metrics::Standing;
+use crate::metrics::{Metrics, Standing};
 
 /// The stage through which everything comes in.
 const DOOR: &str = "normalize";
@@ -33,6 +33,8 @@ struct Entry {
     stage: &'static str,
     shards: BTreeSet<u32>,
     standing: Standing,
+    /// When its last turn ended.
+    turned: Instant,
 }
 
 impl Board {
@@ -41,6 +43,15 @@ impl Board {
         let board = self.lock();
         let mut all = board.threads.values();
         all.any(|entry| entry.stage == stage && entry.shards.contains(&shard))
+    }
+
+    /// Shows for how long the slowest thread of a stage has been in its turn: that takes long where
+    /// the broker does not answer or has no room.
+    pub fn stalled(&self, metrics: &Metrics, stage: &str) {
+        let board = self.lock();
+        let all = board.threads.values().filter(|entry| entry.stage == stage);
+        let longest = all.map(|entry| entry.turned.elapsed().as_secs()).max().unwrap_or_default();
+        metrics.stalled_seconds.with_label_values(&[stage]).set(longest as i64);
     }
 
     /// A stage as all of its threads together stand.
@@ -96,7 +107,7 @@ impl<'a> Thread<'a> {
         board.opened += 1;
         let id = board.opened;
         let (recovering, standing) = (shards.clone(), Standing::default());
-        board.threads.insert(id, Entry { stage, shards, standing });
+        board.threads.insert(id, Entry { stage, shards, standing, turned: Instant::now() });
         drop(board);
         let (began, looked) = (Instant::now(), None);
         let (empty_at, read_at, full) = (0, 0, false);
@@ -136,6 +147,7 @@ impl<'a> Thread<'a> {
         self.note(|entry| {
             entry.shards.retain(|shard| group.shards.contains_key(shard));
             entry.standing.memory = group.memories.size();
+            entry.turned = Instant::now();
         });
     }
 

@@ -14,6 +14,17 @@ import time
 import urllib.request
 
 
+def until(what, holds, patience=180):
+    """Waits until something holds; what it gives then."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise SystemExit(f"waited {patience} s in vain for {what}")
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -53,6 +64,12 @@ cluster {{ name: chaos, listen: "127.0.0.1:{self.route}", routes: [{routes}], no
             self.child.kill()
             self.child.wait()
             self.child = None
+
+    def stop(self):
+        """Lets it finish what it does."""
+        self.child.terminate()
+        self.child.wait()
+        self.child = None
 
     def ask(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/{path}", timeout=2) as answer:
@@ -145,7 +162,7 @@ class Proxy:
             near.close()
             far.close()
 
-    def reset(self, after=0):
+    def reset(self):
         """Cuts every connection, hard; what was on its way is lost."""
         with self.lock:
             pairs, self.pairs = self.pairs, []
@@ -161,18 +178,19 @@ class Proxy:
 class Worker:
     """One `recoup run`; started again when it has ended."""
 
-    def __init__(self, binary, env, folder, number, of):
-        self.command = [binary, "run", "--name", f"w{number}", "--worker", str(number),
-                        "--of", str(of)]
-        self.env, self.number = env, number
+    def __init__(self, binary, env, folder, number, of, words=()):
+        self.command = [binary, "run", "--name", f"w{number}", "--of", str(of),
+                        *(words if "--worker" in words else ("--worker", str(number), *words))]
+        self.env, self.number, self.folder = env, number, folder
         self.log = os.path.join(folder, f"worker-{number}.log")
         self.child, self.stopped = None, False
         self.start()
 
     def start(self):
         log = open(self.log, "ab")
-        self.child = subprocess.Popen(
-            self.command, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+        self.from_here = os.path.getsize(self.log)
+        self.child = subprocess.Popen(self.command, env=self.env, stdout=log, cwd=self.folder,
+                                      stderr=subprocess.STDOUT)
         self.stopped = False
 
     def ended(self):
@@ -182,6 +200,11 @@ class Worker:
         self.child.kill()
         self.child.wait()
 
+    def stop(self):
+        """Asks it to end and waits until it has; its exit code."""
+        self.child.terminate()
+        return self.child.wait()
+
     def freeze(self):
         self.child.send_signal(signal.SIGSTOP)
         self.stopped = True
@@ -189,3 +212,16 @@ class Worker:
     def thaw(self):
         self.child.send_signal(signal.SIGCONT)
         self.stopped = False
+
+    def told(self):
+        """What it has logged since it was started last."""
+        with open(self.log, "rb") as file:
+            file.seek(self.from_here)
+            return file.read().decode(errors="replace")
+
+    def said(self, words):
+        return self.told().count(words)
+
+    def last_words(self):
+        lines = self.told().strip().splitlines()
+        return lines[-1] if lines else "nothing"

@@ -65,6 +65,10 @@ async fn one_to_four_to_two_workers_while_data_flows() {
         let owners: Vec<String> =
             cursors(log.as_ref(), "book").await.into_iter().map(|one| one.owner).collect();
         assert!(owners.iter().all(|owner| owner.starts_with("of-two-")), "{owners:?}");
+        for cursor in cursors(log.as_ref(), "book").await {
+            let known = ["it prefers it", "stopped and handed it over"];
+            assert!(known.iter().any(|why| cursor.why.ends_with(why)), "{cursor:?}");
+        }
         for crew in two {
             crew.stop().await.unwrap();
         }
@@ -93,6 +97,9 @@ async fn the_shards_of_a_killed_worker_are_taken_over() {
             let owners = cursors(log.as_ref(), shape.name).await;
             assert!(owners.iter().all(|cursor| cursor.owner == "heir"), "{}", shape.name);
         }
+        let book = cursors(log.as_ref(), "book").await;
+        let why = "killed was silent for 2 s while input waited";
+        assert!(book.iter().any(|cursor| cursor.why == why), "{book:?}");
         heir.stop().await.unwrap();
         assert_same(&out(log.as_ref()).await, &wanted);
     }

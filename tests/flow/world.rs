@@ -256,6 +256,7 @@ pub fn tempo() -> Tempo {
         // Long enough that a thread of a busy machine is not taken for a dead one.
         silent: Duration::from_secs(2),
         watch: Duration::from_millis(50),
+        streams: Duration::from_millis(500),
         snapshots: Duration::from_millis(300),
         limit: ReadLimit { messages: 16, bytes: 16 << 20 },
         patience: Duration::from_millis(50),

@@ -232,7 +232,7 @@ async fn a_stream_that_is_not_fit_is_named_with_what_to_do() {
     assert!(what.contains("takes no atomic batches"), "{what}");
     let facts = log.facts(&["by_age"]).await.unwrap();
     let sync = Sync::Every(Duration::from_secs(120));
-    assert_eq!((facts.payload_max, facts.sync), (8 << 20, sync));
+    assert_eq!((facts.payload_max, &facts.syncs[0].1), (8 << 20, &sync));
     assert!(facts.version.starts_with("2."));
     assert_eq!((facts.streams[0].replicas, facts.streams[0].current), (1, 1));
     assert!(facts.streams[0].unfit.as_ref().is_some_and(|what| what.contains("by age")));

@@ -2,7 +2,7 @@
 """Makes intake and reference files with everything in them that goes wrong in life.
 
     generate.py --seed N --events M --out DIR [--plain] [--files K] [--contracts] [--capacity C]
-                [--priced] [--kinds] [--closing]
+                [--priced] [--kinds] [--closing] [--owned]
 
 Writes DIR/intake-1.jsonl and on, and DIR/reference/. The same seed writes the same bytes.
 Priced: the curve and the market have no gaps, so that every loan that names a province has a price.
@@ -11,6 +11,7 @@ Kinds: returns, chargebacks, fees, waivers, charge-offs, refunds and payoffs too
 every way of paying commission.
 Closing: lenders take loans out of collection and back, agencies remit, days pass behind each file,
 up to the dates in DIR/until, and close.
+Owned: nobody reports a loan of another lender, whose it is would depend on which comes first.
 Plain: reports and payments only, each once, in order of time, none malformed.
 """
 
@@ -244,7 +245,7 @@ def delay(dice):
     return dice.randint(0, 70 * DAY)
 
 
-def arrivals(dice, life):
+def arrivals(dice, life, owned=False):
     """The rows of one loan with the second at which each arrives, repeats and intruders too."""
     for when, row in life.live():
         if life.plain:
@@ -260,7 +261,7 @@ def arrivals(dice, life):
             copy = other_content(dice, row)
             if copy is not None:
                 yield seconds + delay(dice) - 3 * HOUR, copy
-        elif chance < 0.044:
+        elif chance < 0.044 and not owned:
             yield seconds + DAY + delay(dice), foreign(dice, row, life.lender)
 
 
@@ -327,7 +328,7 @@ def rows(dice, events, ways):
     count, plain = 0, ways.plain
     good = events if plain else events - events // 60
     for life in lives(dice, good, ways):
-        for seconds, row in arrivals(dice, life):
+        for seconds, row in arrivals(dice, life, ways.owned):
             count += 1
             timed.append((seconds, count, row))
         if count >= good:
@@ -361,6 +362,7 @@ def main():
     parser.add_argument("--priced", action="store_true")
     parser.add_argument("--kinds", action="store_true")
     parser.add_argument("--closing", action="store_true")
+    parser.add_argument("--owned", action="store_true")
     args = parser.parse_args()
     dice = random.Random(args.seed)
     os.makedirs(args.out, exist_ok=True)

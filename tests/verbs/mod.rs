@@ -2,14 +2,17 @@
 //!
 //! [`local`] needs no broker; [`flow`] is a deployment from `init` to SQL; [`loads`] kills a load
 //! in the middle; [`doctors`] looks at brokers that are not fit; [`trims`] removes and goes on;
-//! [`ups`] minds the roles of a machine; [`wrongs`] is what a newcomer does wrong.
+//! [`ups`] minds the roles of a machine; [`wrongs`] is what a newcomer does wrong;
+//! [`backups`] loses its broker; [`upgrades`] changes the program.
 
+mod backups;
 mod doctors;
 mod flow;
 mod lender;
 mod loads;
 mod local;
 mod trims;
+mod upgrades;
 mod ups;
 mod wrongs;
 

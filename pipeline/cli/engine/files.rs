@@ -147,7 +147,6 @@ fn run_behind(
     Ok(())
 }
 
-<<<<<<< HEAD
 /// Lets days pass behind a file: behind each up to its own date, or behind the last up to the one.
 fn pass_days(args: &BatchArgs, batch: &mut Batch, files: usize) -> Result<(), Failure> {
     let day = match args.until.len() {
@@ -158,12 +157,6 @@ fn pass_days(args: &BatchArgs, batch: &mut Batch, files: usize) -> Result<(), Fa
     day.map_or(Ok(()), |day| Ok(batch.until(i64::from(day.0))?))
 }
 
-fn dialects(args: &BatchArgs, settings: &Settings, lender: &str) -> Result<Vec<Source>, Failure> {
-    let mut found = program::dialects(&settings.program).map_err(|one| failure(&[one]))?;
-    if let Some(file) = &args.dialect {
-        let own = program::file(std::path::Path::new(file)).map_err(|one| failure(&[one]))?;
-        found.push(Source { name: format!("{lender}.sql"), text: own.text });
-=======
 /// What reads the files: the dialects of the folder, and before them the one that was named.
 fn decoder(args: &BatchArgs, settings: &Settings, lender: &str) -> Result<Decoder, Failure> {
     let sources = program::dialects(&settings.program).map_err(|one| failure(&[one]))?;
@@ -179,7 +172,6 @@ fn decoder(args: &BatchArgs, settings: &Settings, lender: &str) -> Result<Decode
         };
         let own = Dialect::compile(&own).map_err(|mistake| failure(&[mistake]))?;
         decoder.dialects.insert(format!("{lender}.file"), own);
->>>>>>> d9a3136 (Show what issue 2 says: verbs from data, wrong inputs, up, demo to the end)
     }
     Ok(decoder)
 }

@@ -19,7 +19,6 @@ use crate::log::{Log, ReadLimit};
 use crate::metrics::Metrics;
 use crate::program;
 use crate::settings::Settings;
-use crate::snapshot::Snapshots;
 use crate::ticker;
 use crate::wake;
 use crate::worker::{Board, Tempo, Worker, WorkerError};
@@ -95,10 +94,7 @@ fn worker(args: &RunArgs, settings: &Settings, log: Arc<dyn Log>) -> Result<Work
     if !found.is_empty() {
         return Err(failure(&found));
     }
-    let snapshots = match settings.snapshots.url.as_str() {
-        "" => None,
-        url => Some(Snapshots::open(url).map_err(Failure::Settings)?),
-    };
+    let snapshots = super::snapshots(settings)?;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let nonce = started.as_nanos() as u64 ^ u64::from(std::process::id()).rotate_left(40);
     let name = args.name.clone().unwrap_or_else(|| format!("worker-{}", std::process::id()));

@@ -17,6 +17,8 @@ pub struct Solved {
     /// Value of the plan that serves each desk's demand up to its capacity.
     pub value: f64,
     pub evaluations: usize,
+    /// The start was so far off that the search began anew.
+    pub anew: bool,
 }
 
 impl Solved {
@@ -55,6 +57,19 @@ pub struct Effort {
     pub gap_enough: f64,
 }
 
+impl Effort {
+    /// Enough for a cold start on the largest market we know. Where few cases wait each counts;
+    /// what is partly guessed need not be solved well.
+    pub fn of(problem: &Problem, guessed: bool) -> Self {
+        let gap_enough = match problem.cases() > FEW {
+            _ if guessed => 1e-4,
+            true => 3e-5,
+            false => 2e-6,
+        };
+        Effort { evaluations_max: 600, gap_enough }
+    }
+}
+
 /// Markets of up to so many cases are solved and dealt with an eye on each.
 pub const FEW: f64 = 20_000.0;
 /// A sliver of a case.
@@ -77,7 +92,57 @@ pub fn solve_amid(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
         *bid = (*bid + low) * 0.5;
     }
     high.evaluations += low.evaluations;
+    high.anew = low.anew;
     high
+}
+
+/// A market that is easier to search than the one at hand.
+struct Level {
+    /// Bins that are taken together.
+    merged: usize,
+    /// By how much desks' costs differ from kind to kind, in parts of what a case is worth.
+    noise: f64,
+    enough: f64,
+}
+
+/// From easy to exact. Among many desks lines are near-parallel, so that a small step changes who
+/// is best nearly everywhere, and what a step promises holds only for small ones. Costs that
+/// differ from kind to kind make demand move gradually, and steps can be large.
+const LEVELS: [Level; 6] = [
+    Level { merged: 64, noise: 0.1, enough: 5e-2 },
+    Level { merged: 64, noise: 0.03, enough: 2e-2 },
+    Level { merged: 32, noise: 0.01, enough: 5e-3 },
+    Level { merged: 8, noise: 0.003, enough: 2e-3 },
+    Level { merged: 2, noise: 0.001, enough: 1e-3 },
+    Level { merged: 1, noise: 0.000_3, enough: 3e-4 },
+];
+
+/// One price for all desks at which they are asked for as many cases as they may take together,
+/// where that is more than none. Answers with what a case is worth.
+fn even(problem: &Problem, bids: &mut [f64], spent: &mut usize) -> f64 {
+    let there: f64 = problem.capacity.iter().filter(|there| there.is_finite()).sum();
+    let mut answer = Answer::default();
+    let mut asked = |bid: f64, bids: &mut [f64]| {
+        bids.fill(bid);
+        *spent += 1;
+        problem.ask(bids, &mut answer);
+        let limited = answer.demand.iter().zip(&problem.capacity);
+        let asked: f64 =
+            limited.filter(|(_, there)| there.is_finite()).map(|(asked, _)| asked).sum();
+        (asked, answer.bound)
+    };
+    let (all, bound) = asked(0.0, bids);
+    let scale = bound / problem.cases().max(1.0);
+    let (mut low, mut high) = (0.0, scale * 4.0);
+    if all > there {
+        for _ in 0..10 {
+            let middle = (low + high) * 0.5;
+            let more = asked(middle, bids).0 > there;
+            if more { low = middle } else { high = middle }
+        }
+    }
+    bids.fill(low);
+    scale
 }
 
 /// A warm start within this gap is near.
@@ -88,27 +153,39 @@ pub fn solve(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
     let mut bids = start.to_vec();
     let mut spent = 1;
     let mut first = Answer::default();
-    let close = start.iter().any(|bid| *bid > 0.0) && {
+    let told = start.iter().any(|bid| *bid > 0.0);
+    let close = told && {
         problem.ask(start, &mut first);
         gap(problem, &first) < CLOSE
     };
+    let mut damping = DAMPING;
     // Prices that were right a moment ago need no coarse search.
-    let levels = [(64, 1e-3), (8, 1e-4), (1, 2e-5)];
-    for (merged, enough) in levels.into_iter().skip(if close { 3 } else { 0 }) {
-        let smooth = problem.smooth(merged);
-        let left = effort.evaluations_max.saturating_sub(spent) / 2;
-        let found = descend(&smooth, &bids, Effort { evaluations_max: left, gap_enough: enough });
-        spent += found.evaluations;
-        bids = found.bids;
+    if !close {
+        let coarse = problem.smooth(LEVELS[0].merged, 0.0);
+        let scale = even(&coarse, &mut bids, &mut spent);
+        for level in LEVELS {
+            let smooth = problem.smooth(level.merged, level.noise * scale);
+            let left = effort.evaluations_max.saturating_sub(spent) / 2;
+            let effort = Effort { evaluations_max: left, gap_enough: level.enough };
+            let found = descend(&smooth, &bids, effort, &mut damping);
+            spent += found.evaluations;
+            bids = found.bids;
+        }
     }
     let left = effort.evaluations_max.saturating_sub(spent);
-    let mut found = descend(problem, &bids, Effort { evaluations_max: left, ..effort });
+    let effort = Effort { evaluations_max: left, ..effort };
+    let mut found = descend(problem, &bids, effort, &mut damping);
     found.evaluations += spent;
+    found.anew = told && !close;
     found
 }
 
-/// Lowers the bound from these bid prices on.
-fn descend(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
+/// How much a first step is held back.
+const DAMPING: f64 = 0.1;
+
+/// Lowers the bound from these bid prices on. What steps were held back by is where the next
+/// search begins.
+fn descend(problem: &Problem, start: &[f64], effort: Effort, damping: &mut f64) -> Solved {
     let desks = problem.capacity.len();
     let mut bids: Vec<f64> = (0..desks)
         .map(|desk| {
@@ -120,14 +197,13 @@ fn descend(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
     problem.ask(&bids, &mut now);
     let mut evaluations = 1;
     let scale = now.bound / problem.cases().max(1.0);
-    let mut damping = 0.1;
     let mut trial = Answer::default();
     let mut step = Step::new(desks);
     while evaluations < effort.evaluations_max {
         if gap(problem, &now) <= effort.gap_enough {
             break;
         }
-        let promised = step.find(problem, &bids, &now, damping, scale.max(0.01));
+        let promised = step.find(problem, &bids, &now, *damping, scale.max(0.01));
         if promised <= now.bound * 1e-13 {
             break;
         }
@@ -140,20 +216,23 @@ fn descend(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
             bids = next;
             std::mem::swap(&mut now, &mut trial);
         }
-        if kept > 0.75 {
-            damping *= 0.25;
+        if kept > 1.5 {
+            // There is less curvature than it seems: the next step is no better founded.
+            *damping *= 0.6;
+        } else if kept > 0.75 {
+            *damping *= 0.25;
         } else if kept < 0.05 {
-            damping *= 6.0;
+            *damping *= 6.0;
         } else if kept < 0.3 {
-            damping *= 2.0;
+            *damping *= 2.0;
         }
-        damping = damping.clamp(1e-9, 1e9);
-        if damping >= 1e9 {
+        *damping = damping.clamp(1e-9, 1e9);
+        if *damping >= 1e9 {
             break;
         }
     }
     let value = plan(problem, &now);
-    Solved { bids, bound: now.bound, value, evaluations }
+    Solved { bids, bound: now.bound, value, evaluations, anew: false }
 }
 
 fn gap(problem: &Problem, answer: &Answer) -> f64 {
@@ -179,6 +258,68 @@ struct Step {
     residual: Vec<f64>,
     along: Vec<f64>,
     curved: Vec<f64>,
+    graph: Graph,
+}
+
+/// How much demand passes between free desks for a cent: by desk, its neighbors once each.
+#[derive(Default)]
+struct Graph {
+    starts: Vec<usize>,
+    neighbors: Vec<(u32, f64)>,
+    /// By desk: its place among the neighbors of the one at hand.
+    places: Vec<usize>,
+}
+
+impl Graph {
+    fn build(&mut self, edges: &[(u32, u32, f64)], free: &[bool]) {
+        let desks = free.len();
+        self.starts.clear();
+        self.starts.resize(desks + 1, 0);
+        let both = |edge: &(u32, u32, f64)| free[edge.0 as usize] && free[edge.1 as usize];
+        for edge in edges.iter().filter(|edge| both(edge)) {
+            self.starts[edge.0 as usize + 1] += 1;
+            self.starts[edge.1 as usize + 1] += 1;
+        }
+        for desk in 0..desks {
+            self.starts[desk + 1] += self.starts[desk];
+        }
+        self.neighbors.clear();
+        self.neighbors.resize(self.starts[desks], (0, 0.0));
+        self.places.clear();
+        self.places.extend(&self.starts[..desks]);
+        for (a, b, weight) in edges.iter().filter(|edge| both(edge)) {
+            for (here, there) in [(*a as usize, *b), (*b as usize, *a)] {
+                self.neighbors[self.places[here]] = (there, *weight);
+                self.places[here] += 1;
+            }
+        }
+        self.merge();
+    }
+
+    /// Makes one of the neighbors that are the same.
+    fn merge(&mut self) {
+        let desks = self.places.len();
+        self.places.fill(usize::MAX);
+        let mut size = 0;
+        for desk in 0..desks {
+            let (from, until) = (self.starts[desk], self.starts[desk + 1]);
+            let begin = size;
+            self.starts[desk] = begin;
+            for at in from..until {
+                let (there, weight) = self.neighbors[at];
+                let known = self.places[there as usize];
+                if known != usize::MAX && known >= begin {
+                    self.neighbors[known].1 += weight;
+                } else {
+                    self.neighbors[size] = (there, weight);
+                    self.places[there as usize] = size;
+                    size += 1;
+                }
+            }
+        }
+        self.starts[desks] = size;
+        self.neighbors.truncate(size);
+    }
 }
 
 impl Step {
@@ -191,6 +332,7 @@ impl Step {
             residual: zeros.clone(),
             along: zeros.clone(),
             curved: zeros,
+            graph: Graph::default(),
         }
     }
 
@@ -217,7 +359,8 @@ impl Step {
             self.diagonal[*a as usize] += weight;
             self.diagonal[*b as usize] += weight;
         }
-        self.conjugate(now);
+        self.graph.build(&now.edges, &self.free);
+        self.conjugate();
         // A price that would fall below zero stops there.
         let mut promised = 0.0;
         for desk in 0..desks {
@@ -225,7 +368,7 @@ impl Step {
                 self.step[desk] = -bids[desk];
             }
         }
-        self.curve(now, true);
+        self.curve(true);
         for desk in 0..desks {
             if self.free[desk] {
                 let slope = problem.capacity[desk] - now.demand[desk];
@@ -236,7 +379,7 @@ impl Step {
     }
 
     /// Solves `(H + damping) step = residual` by conjugate gradients, the diagonal divided out.
-    fn conjugate(&mut self, now: &Answer) {
+    fn conjugate(&mut self) {
         let desks = self.step.len();
         let mut size = 0.0;
         for desk in 0..desks {
@@ -248,7 +391,7 @@ impl Step {
             if size <= enough || size <= 0.0 {
                 break;
             }
-            self.curve(now, false);
+            self.curve(false);
             let mut bend = 0.0;
             for desk in 0..desks {
                 bend += self.along[desk] * self.curved[desk];
@@ -273,22 +416,19 @@ impl Step {
     }
 
     /// The curvature along a direction: along the search, or along the step found.
-    fn curve(&mut self, now: &Answer, of_step: bool) {
+    fn curve(&mut self, of_step: bool) {
         let along = if of_step { &self.step } else { &self.along };
-        for desk in 0..along.len() {
-            self.curved[desk] = self.diagonal[desk] * along[desk];
-        }
-        for (a, b, weight) in &now.edges {
-            let (a, b) = (*a as usize, *b as usize);
-            if self.free[a] && self.free[b] {
-                self.curved[a] -= weight * along[b];
-                self.curved[b] -= weight * along[a];
-            }
-        }
         for desk in 0..along.len() {
             if !self.free[desk] {
                 self.curved[desk] = 0.0;
+                continue;
             }
+            let mut curved = self.diagonal[desk] * along[desk];
+            let (from, until) = (self.graph.starts[desk], self.graph.starts[desk + 1]);
+            for (there, weight) in &self.graph.neighbors[from..until] {
+                curved -= weight * along[*there as usize];
+            }
+            self.curved[desk] = curved;
         }
     }
 }

@@ -14,6 +14,7 @@ mod close;
 mod demand;
 pub mod envelope;
 mod forecast;
+mod newton;
 mod points;
 pub mod pool;
 mod remembered;

@@ -114,9 +114,12 @@ const LEVELS: [Level; 6] = [
     Level { merged: 64, noise: 0.03, enough: 2e-2 },
     Level { merged: 32, noise: 0.01, enough: 5e-3 },
     Level { merged: 8, noise: 0.003, enough: 2e-3 },
-    Level { merged: 2, noise: 0.001, enough: 1e-3 },
-    Level { merged: 1, noise: 0.000_3, enough: 3e-4 },
+    Level { merged: 2, noise: 0.001, enough: 2e-3 },
+    Level { merged: 1, noise: 0.000_3, enough: 1e-3 },
 ];
+
+/// Evaluations that a level is worth; the next one searches on.
+const LEVEL_MAX: usize = 60;
 
 /// One price for all desks at which they are asked for as many cases as they may take together,
 /// where that is more than none. Answers with what a case is worth.
@@ -166,7 +169,7 @@ pub fn solve(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
         let scale = even(&coarse, &mut bids, &mut spent);
         for level in LEVELS {
             let smooth = problem.smooth(level.merged, level.noise * scale);
-            let left = effort.evaluations_max.saturating_sub(spent) / 2;
+            let left = (effort.evaluations_max.saturating_sub(spent) / 2).min(LEVEL_MAX);
             let effort = Effort { evaluations_max: left, gap_enough: level.enough };
             let found = descend(&smooth, &bids, effort, &mut damping);
             spent += found.evaluations;

@@ -81,9 +81,9 @@ async fn told(log: &dyn Log) -> (usize, usize, Option<i64>) {
     for message in all(log, "loans").await {
         if message.subject == "loans.all.rounds" {
             for round in rows::of(&message).unwrap() {
-                for row in (0..round.num_rows()).filter(|row| round["gap"].is_valid(*row)) {
-                    waiting = Some(round["waiting"].as_primitive::<Int64Type>().value(row));
-                }
+                let waits = round["waiting"].as_primitive::<Int64Type>();
+                let told = |row: &usize| round["gap"].is_valid(*row) || waits.value(*row) > 0;
+                waiting = (0..round.num_rows()).rfind(told).map(|row| waits.value(row)).or(waiting);
             }
         }
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use recoup_operators::settle::invariants::Broken;
 
 use crate::commit::{Backoff, Doubts, Outcome, Pause, commit_group};
-use crate::group::{Diverged, Group, Round, Step};
+use crate::group::{Decided, Diverged, Group, Round, Step};
 use crate::log::{Log, LogError, ReadLimit, Reader};
 
 /// Why a loop ended.
@@ -64,6 +64,8 @@ pub struct Turn {
     pub refused_rows: usize,
     /// Fields of the intake that nobody asked for.
     pub unknown_fields: u64,
+    /// Loans that dispatch placed.
+    pub decided: Decided,
     /// The newest round of dispatch that was committed.
     pub round: Option<Round>,
     /// Commits whose answer was lost, so that the log was asked.
@@ -129,6 +131,7 @@ fn commit(
                 let told = step.told.get(&shard).copied().unwrap_or_default();
                 turn.said_rows += told.rows;
                 turn.refused_rows += told.refused;
+                turn.decided.add(told.decided);
                 turn.round = told.round.or(turn.round);
             }
             Outcome::Fenced => {

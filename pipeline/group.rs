@@ -27,7 +27,7 @@ use crate::post::PART;
 use crate::rows::{self, Packing};
 use heard::{announced, said_by};
 use packed::packed;
-pub use told::{Round, Told};
+pub use told::{Decided, Reached, Round, Told};
 
 /// Who writes the cursors of a process.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@
 mod tests;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -18,6 +18,7 @@ use prometheus::{
 use recoup_operators::settle::invariants::Broken;
 
 use crate::drive::Turn;
+use crate::group::Round;
 
 /// The invariant that a shard breaks whose replay says other than it said before.
 pub const REPLAY: &str = "replay_says_the_same";
@@ -58,10 +59,20 @@ pub struct Metrics {
     pub snapshot_seconds: HistogramVec,
     /// From the start of a shard to its first new step.
     pub recovery_seconds: HistogramVec,
+    /// Loans that were given to a desk, and those of them whose better desks were full.
+    pub placed_loans: IntCounterVec,
+    pub spilled_loans: IntCounterVec,
     /// Cases that wait for capacity.
     pub waiting_cases: IntGaugeVec,
-    /// How far the last round can be from the best plan, in millionths.
+    /// What the newest round that shards reported on was worth, and what any plan could be.
+    pub round_value_cents: IntGaugeVec,
+    pub round_bound_cents: IntGaugeVec,
+    /// How far it can be from the best plan, in millionths.
     pub round_gap_millionths: IntGaugeVec,
+    /// Of the shares that clear dealt, the part that is taken, in millionths.
+    pub share_use_millionths: IntGaugeVec,
+    /// From a round's tick to its bid prices and shares, stored.
+    pub round_seconds: HistogramVec,
     pub query_seconds: HistogramVec,
     /// Rows that break what must hold of the books; of any stage, by `invariant`.
     pub broken_invariants: IntCounterVec,
@@ -117,11 +128,17 @@ impl Default for Metrics {
             failed_snapshots: counter("recoup_failed_snapshots_total", "Snapshots not saved"),
             snapshot_seconds: seconds("recoup_snapshot_seconds", "Time to save a snapshot"),
             recovery_seconds: seconds("recoup_recovery_seconds", "Time to recover a shard"),
+            placed_loans: counter("recoup_placed_loans_total", "Loans given to a desk"),
+            spilled_loans: counter("recoup_spilled_loans_total", "Loans whose best desk was full"),
             waiting_cases: gauge("recoup_waiting_cases", "Cases that wait for capacity"),
+            round_value_cents: gauge("recoup_round_value_cents", "Value of the last round"),
+            round_bound_cents: gauge("recoup_round_bound_cents", "What no plan of it exceeds"),
             round_gap_millionths: gauge(
                 "recoup_round_gap_millionths",
                 "Certified distance of the last round from the best plan",
             ),
+            share_use_millionths: gauge("recoup_share_use_millionths", "Part of shares taken"),
+            round_seconds: seconds("recoup_round_seconds", "From a round's tick to its quotas"),
             query_seconds: seconds("recoup_query_seconds", "Time of a query"),
             broken_invariants: invariants(&registry),
             registry,
@@ -150,16 +167,36 @@ impl Metrics {
         for (name, rows) in turn.broken.counts() {
             self.broken_invariants.with_label_values(&[name]).inc_by(rows);
         }
-        if let Some(round) = turn.round {
-            self.waiting_cases.with_label_values(&labels).set(round.waiting);
-            if let Some(gap) = round.gap_millionths {
-                self.round_gap_millionths.with_label_values(&labels).set(gap);
-            }
+        count(&self.placed_loans, turn.decided.placed);
+        count(&self.spilled_loans, turn.decided.spilled);
+        if let Some(round) = &turn.round {
+            self.cleared(stage, round);
         }
         if turn.steps > 0 {
             let each = |total: Duration| total.as_secs_f64() / turn.steps as f64;
             self.step_seconds.with_label_values(&labels).observe(each(turn.stepping));
             self.commit_seconds.with_label_values(&labels).observe(each(turn.committing));
+        }
+    }
+
+    /// Shows a round that was cleared, and what the one before it reached.
+    fn cleared(&self, stage: &str, round: &Round) {
+        let show = |gauge: &IntGaugeVec, value: Option<i64>| {
+            if let Some(value) = value {
+                gauge.with_label_values(&[stage]).set(value);
+            }
+        };
+        show(&self.share_use_millionths, round.share_use_millionths);
+        if let Some(reached) = round.reached {
+            show(&self.waiting_cases, Some(reached.waiting));
+            show(&self.round_value_cents, Some(reached.value));
+            show(&self.round_bound_cents, Some(reached.bound));
+            show(&self.round_gap_millionths, reached.gap_millionths);
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if let Some(at) = round.at.and_then(|at| u64::try_from(at).ok()) {
+            let took = now.saturating_sub(Duration::from_micros(at));
+            self.round_seconds.with_label_values(&[stage]).observe(took.as_secs_f64());
         }
     }
 

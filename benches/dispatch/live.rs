@@ -112,11 +112,13 @@ fn resident() -> usize {
     pages.unwrap_or(0) * 4_096
 }
 
-/// Value held at each hour's end of the second day; `known`: with a forecast.
-pub fn two_days(market: &Market, count: usize, known: bool) -> Vec<f64> {
+/// Value held at each hour's end of the second day, and what a round cost in seconds (answering,
+/// clearing, deciding); `known`: with a forecast.
+pub fn two_days(market: &Market, count: usize, known: bool) -> (Vec<f64>, [f64; 3]) {
     let mut world = World::new(market, count, if known { MINUTES as u32 } else { 0 });
     let mut hours = Vec::new();
     for day in 0..2 {
+        world.spent = [0.0; 3];
         let cases = Cases::of(day, count);
         hours = world.day(day as usize, &cases, market);
         let gone = (0..count).map(|case| Row { kind: "payment", case, price: 0 }).collect();
@@ -124,7 +126,7 @@ pub fn two_days(market: &Market, count: usize, known: bool) -> Vec<f64> {
         world.send(day as usize, &cases, gone, midnight + 1_000);
         world.desks.fill(None);
     }
-    hours
+    (hours, world.spent.map(|seconds| seconds / MINUTES as f64))
 }
 
 impl World {

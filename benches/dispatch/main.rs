@@ -7,7 +7,8 @@ mod rounds;
 mod work;
 
 use market::{SHAPES, Shape};
-use recoup_operators::clear::solve::{self, Effort, said};
+use recoup_operators::clear::envelope::Problem;
+use recoup_operators::clear::solve::{self, Effort, Solved, said};
 use recoup_operators::dispatch::core;
 use work::{decide, exact_bound, first_come, problem, sketch};
 
@@ -47,7 +48,10 @@ fn main() {
         "shards" => shards(number(1, 1_000_000), number(2, 300), number(3, 64)),
         "warm" => warm(number(1, 1_000_000), number(2, 300)),
         "size" => size(number(1, 300)),
-        "day" => day(number(1, 100_000), number(2, 60)),
+        "day" => {
+            let only = arguments.get(3).and_then(|text| text.parse().ok());
+            day(number(1, 100_000), number(2, 60), only);
+        }
         "load" => load(number(1, 1_000_000), number(2, 300)),
         _ => println!(
             "clear | trace | shards | warm | day | load | export [cases] [desks], size, check"
@@ -55,7 +59,10 @@ fn main() {
     }
 }
 
-const EFFORT: Effort = Effort { evaluations_max: 3_000, gap_enough: 2e-5 };
+/// A cold round's bid prices, as the operator searches for them.
+fn cleared(problem: &Problem) -> Solved {
+    solve::solve(problem, &vec![0.0; problem.capacity.len()], Effort::of(problem, false))
+}
 
 fn clear(count: usize, desks: usize) {
     println!(
@@ -76,7 +83,7 @@ fn row(count: usize, desks: usize, shape: Shape) {
     let sketched = clock.seconds();
     let problem = problem(&market, &bins);
     let clock = Clock::start();
-    let solved = solve::solve(&problem, &vec![0.0; desks], EFFORT);
+    let solved = cleared(&problem);
     let bids = said(&problem, &solved.bids);
     let seconds = clock.seconds();
     let clock = Clock::start();
@@ -122,7 +129,7 @@ fn shards(count: usize, desks: usize, shards: usize) {
         let market = market::market(count, desks, shape, 1);
         let (kinds, prices) = market::cases(count, 1);
         let problem = problem(&market, &sketch(&kinds, &prices));
-        let bids = said(&problem, &solve::solve(&problem, &vec![0.0; desks], EFFORT).bids);
+        let bids = said(&problem, &cleared(&problem).bids);
         let bound = exact_bound(&market, &bids, &kinds, &prices);
         let reached = rounds::sharded(&market, &kinds, &prices, shards, 3);
         let part = |at: usize| format!("{:.4} %", 100.0 * reached[at].0 / bound);
@@ -137,12 +144,12 @@ fn warm(count: usize, desks: usize) {
     let before = market::market(count, desks, SHAPES[0], 1);
     let (mut kinds, mut prices) = market::cases(count, 1);
     let known = problem(&before, &sketch(&kinds, &prices));
-    let known = solve::solve(&known, &vec![0.0; desks], EFFORT);
+    let known = cleared(&known);
     let (other_kinds, other_prices) = market::cases(count / 100, 77);
     let again = |what: &str, market: &market::Market, kinds: &[u32], prices: &[i64]| {
         let problem = problem(market, &sketch(kinds, prices));
         let clock = Clock::start();
-        let solved = solve::solve(&problem, &known.bids, EFFORT);
+        let solved = solve::solve(&problem, &known.bids, Effort::of(&problem, false));
         let bids = said(&problem, &solved.bids);
         let seconds = clock.seconds();
         let (desks, value) = decide(market, &bids, kinds, prices);
@@ -186,7 +193,7 @@ fn size(desks: usize) {
         }
         let problem = problem(&market, &bins);
         let clock = Clock::start();
-        let solved = solve::solve(&problem, &vec![0.0; desks], EFFORT);
+        let solved = cleared(&problem);
         let bids = said(&problem, &solved.bids);
         let cleared = clock.seconds();
         let mut table = work::table(&market, &bids, &market.capacity);
@@ -229,30 +236,31 @@ fn load(count: usize, desks: usize) {
 }
 
 /// Two days through the operators: one to learn from, and one to be measured.
-fn day(count: usize, desks: usize) {
-    println!("| capacity | nothing known | a day known | first come | s a round |");
-    println!("| --- | --- | --- | --- | --- |");
-    for shape in SHAPES {
+fn day(count: usize, desks: usize, only: Option<usize>) {
+    println!(
+        "| capacity | a day known | nothing known | first come | answering s | clearing s | \
+         deciding s |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    for (number, shape) in SHAPES.into_iter().enumerate() {
+        if only.is_some_and(|only| only != number) {
+            continue;
+        }
         let market = market::market(count, desks, shape, 1);
-        let hours = |known: bool| {
-            let clock = Clock::start();
-            let found = live::two_days(&market, count, known);
-            (found, clock.seconds() / 2_880.0)
-        };
-        let (known, seconds) = hours(true);
-        let (blind, _) = hours(false);
+        let (known, [answer, clear, decide]) = live::two_days(&market, count, true);
+        let (blind, _) = live::two_days(&market, count, false);
         let cases = live::Cases::of(1, count);
         let hindsight = problem(&market, &sketch(&cases.kinds, &cases.last));
-        let solved = solve::solve(&hindsight, &vec![0.0; desks], EFFORT);
+        let solved = cleared(&hindsight);
         let bids = said(&hindsight, &solved.bids);
         let bound = exact_bound(&market, &bids, &cases.kinds, &cases.last);
         let (_, first) = first_come(&market, &cases.kinds, &cases.last);
         let last = |hours: &[f64]| 100.0 * hours.last().copied().unwrap_or(0.0) / bound;
         println!(
-            "| {} | {:.2} % | {:.3} % | {:.2} % | {seconds:.3} |",
+            "| {} | {:.3} % | {:.2} % | {:.2} % | {answer:.4} | {clear:.4} | {decide:.4} |",
             shape.name,
-            last(&blind),
             last(&known),
+            last(&blind),
             100.0 * first / bound
         );
         for (hour, (known, blind)) in known.iter().zip(&blind).enumerate() {
@@ -268,7 +276,7 @@ fn export(count: usize, desks: usize) {
     let (kinds, prices) = market::cases(count, 1);
     let clock = Clock::start();
     let problem = problem(&market, &sketch(&kinds, &prices));
-    let bids = said(&problem, &solve::solve(&problem, &vec![0.0; desks], EFFORT).bids);
+    let bids = said(&problem, &cleared(&problem).bids);
     let (desks_of, value) = decide(&market, &bids, &kinds, &prices);
     let seconds = clock.seconds();
     let reached = value(&market, &desks_of);

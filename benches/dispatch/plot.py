@@ -1,5 +1,5 @@
-"""Draws what the bench prints: gap against evaluations, value by capacity, cost against size,
-value over a day.
+"""Draws what the bench prints: gap against evaluations and against rounds, value by capacity,
+cost against size, value over a day.
 
     pip install matplotlib
     python3 benches/dispatch/plot.py [path of bench-dispatch [gap|value|size|day ...]]
@@ -47,6 +47,20 @@ def gap_against_evaluations():
              title="10 million cases: one cold round")
     axes.legend(frameon=False)
     save(figure, "gap.svg")
+
+
+def gap_against_rounds():
+    header, rows = table("shards", 1_000_000, 300, 64)
+    figure, axes = plot.subplots(figsize=(7, 4))
+    for row, color in zip(rows, ("#1f6f8b", "#c0562f", "#d9b26f", "#5a7d4f")):
+        reached = [float(cell.rstrip(" %")) for cell in row[1:-1]]
+        axes.semilogy(range(1, len(reached) + 1), [max(1e-6, 1 - one / 100) for one in reached],
+                      marker="o", color=color, label=f"capacity {row[0]}")
+    axes.axhline(5e-3, color="gray", linestyle=":", linewidth=1)
+    axes.set(xlabel="rounds", ylabel="part of the bound not reached", xticks=[1, 2, 3],
+             title="64 shards: 1 million cases, 300 desks")
+    axes.legend(frameon=False)
+    save(figure, "rounds.svg")
 
 
 def value_by_capacity():
@@ -100,7 +114,7 @@ def value_over_a_day():
     save(figure, "day.svg")
 
 
-PICTURES = {"gap": gap_against_evaluations, "value": value_by_capacity,
+PICTURES = {"gap": gap_against_evaluations, "rounds": gap_against_rounds, "value": value_by_capacity,
             "size": cost_against_size, "day": value_over_a_day}
 for picture in sys.argv[2:] or PICTURES:
     PICTURES[picture]()

@@ -8,12 +8,10 @@ use recoup_operators::dispatch::core::{NOBODY, Place, Table};
 use crate::market::{KINDS, Market};
 use crate::work::{problem, sketch, value_of};
 
-pub const EFFORT: Effort = Effort { evaluations_max: 3_000, gap_enough: 2e-5 };
-
 /// Bid prices of the next round for whoever waits, from those of the last.
 pub fn next_bids(problem: &Problem, last: &[i64]) -> Vec<i64> {
     let start: Vec<f64> = last.iter().map(|bid| *bid as f64 / BIDS_PER_CENT).collect();
-    said(problem, &solve_amid(problem, &start, EFFORT).bids)
+    said(problem, &solve_amid(problem, &start, Effort::of(problem, false)).bids)
 }
 
 /// What each shard asks of each desk: count by desk and shard.

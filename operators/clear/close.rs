@@ -8,12 +8,10 @@ use super::demand;
 use super::forecast::{Forecast, Outlook};
 use super::pool::Pool;
 use super::says::{Quota, Report};
-use super::solve::{BIDS_PER_CENT, Effort, Solved, said, solve_amid};
+use super::solve::{BIDS_PER_CENT, Effort, said, solve_amid};
 
-/// How long a round may search: enough for a cold start on the largest market we know.
-const EFFORT: Effort = Effort { evaluations_max: 600, gap_enough: 2e-6 };
-/// What is partly guessed need not be solved that well.
-const EFFORT_GUESSED: Effort = Effort { evaluations_max: 600, gap_enough: 2e-5 };
+/// So many cases that their bid prices should not be far from those of the round before.
+const CROWD: f64 = 100.0;
 /// Rounds whose certificates may still change.
 const ROUNDS_KEPT: usize = 4;
 
@@ -26,8 +24,9 @@ impl Clear {
         let outlook = self.look_ahead(place);
         let limit = |limit: Option<i64>| limit.map_or(f64::INFINITY, |left| left as f64);
         let there = self.desks.iter().map(|pool| limit(pool.available())).collect();
+        let market = (&self.market, self.day);
         let mut round =
-            demand::round(&self.market, &self.demand, outlook.as_ref(), self.day, there);
+            demand::round(market, &mut self.known, &self.demand, outlook.as_ref(), there);
         if let Some(outlook) = &outlook {
             for (number, pool) in self.desks.iter().enumerate() {
                 let freed = outlook.freed.get(&(number as u16)).copied().unwrap_or(0);
@@ -36,7 +35,7 @@ impl Clear {
         }
         let start: Vec<f64> =
             self.desks.iter().map(|pool| pool.bid as f64 / BIDS_PER_CENT).collect();
-        let effort = if outlook.is_some() { EFFORT_GUESSED } else { EFFORT };
+        let effort = Effort::of(&round.problem, outlook.is_some());
         let solved = solve_amid(&round.problem, &start, effort);
         let mut bids = Vec::with_capacity(solved.bids.len());
         for (pool, bid) in self.desks.iter_mut().zip(said(&round.problem, &solved.bids)) {
@@ -47,9 +46,11 @@ impl Clear {
         }
         let asked = round.asked(&bids, self.shards, self.quotas.len());
         let nobody = round.problem.classes.is_empty() && !self.demand.is_empty();
+        let ended = solved.gap() > 1e-3 && solved.evaluations >= effort.evaluations_max;
+        let anew = solved.anew && round.problem.cases() >= CROWD;
         drop(round);
         let nowhere: i64 = self.nowhere.values().sum();
-        let notes = self.notes(nobody, &solved, outlook.as_ref());
+        let notes = self.notes([nobody, anew, ended], outlook.as_ref());
         let places = self.places();
         self.deal(place, &asked);
         let mut report = self.answerers(place);
@@ -86,7 +87,11 @@ impl Clear {
     }
 
     /// Where this round fell back on less than its best, in words.
-    fn notes(&mut self, nobody: bool, solved: &Solved, outlook: Option<&Outlook>) -> Vec<String> {
+    fn notes(
+        &mut self,
+        [nobody, anew, ended]: [bool; 3],
+        outlook: Option<&Outlook>,
+    ) -> Vec<String> {
         let mut notes = Vec::new();
         let mut note = |holds: bool, text: &str| {
             if holds {
@@ -96,7 +101,7 @@ impl Clear {
         note(nobody, "nobody may take what waits");
         let nowhere: i64 = self.nowhere.values().sum();
         note(nowhere > 0, &format!("nobody takes {nowhere} of the waiting cases"));
-        let ended = solved.gap() > 1e-3 && solved.evaluations >= EFFORT.evaluations_max;
+        note(anew, "the last bid prices were far off: they were sought anew");
         note(ended, "the search ended before it was done");
         note(std::mem::take(&mut self.changed), "desks or contracts have changed");
         let exceeded = self.desks.iter().chain(&self.quotas).filter(|pool| pool.state().exceeded);

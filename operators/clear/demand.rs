@@ -6,7 +6,7 @@ use crate::dispatch::market::{Market, SCALE};
 use crate::dispatch::{admits, sketch};
 
 use super::envelope::{Class, Line, Prices, Problem, envelope};
-use super::forecast::Outlook;
+use super::forecast::{Outlook, join};
 use super::solve::FEW;
 
 /// One kind of waiting case in one shard.
@@ -46,12 +46,15 @@ pub struct Asked {
     pub quotas: Vec<Vec<f64>>,
 }
 
+/// What desks offer for kinds of one loan, as long as the market stays as it is.
+pub type Known = BTreeMap<String, (Vec<Line>, Vec<Option<u16>>)>;
+
 /// Builds the market. Kinds that nobody may take are left out.
 pub fn round<'a>(
-    market: &Market,
+    (market, day): (&Market, i32),
+    known: &mut Known,
     demand: &'a Demand,
     outlook: Option<&Outlook>,
-    day: i32,
     there: Vec<f64>,
 ) -> Round<'a> {
     let mut round = Round {
@@ -66,35 +69,45 @@ pub fn round<'a>(
     }
     for name in names {
         let shards = demand.get(name).unwrap_or(NONE);
-        let (lines, quotas) = lines(market, name, shards, day);
+        let (lines, quotas) = match known.get(name) {
+            Some(found) => found.clone(),
+            None => {
+                let found = lines(market, name, shards, day);
+                if is_plain(name) {
+                    known.insert(name.to_string(), found.clone());
+                }
+                found
+            }
+        };
         if lines.is_empty() {
             continue;
         }
-        let mut bins: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        let expected = outlook.and_then(|outlook| outlook.kinds.get(name));
+        let mut bins = expected.cloned().unwrap_or_default();
+        // Expected cases are counted in thousandths.
+        let times = if outlook.is_some() { 1_000 } else { 1 };
         for sketch in shards.values() {
-            for ((bin, count), sum) in sketch.bins.iter().zip(&sketch.counts).zip(&sketch.sums) {
-                let known = bins.entry(*bin).or_default();
-                *known = (known.0.saturating_add(*count), known.1.saturating_add(*sum));
-            }
+            let numbers = sketch.counts.iter().zip(&sketch.sums);
+            bins.extend(sketch.bins.iter().zip(numbers).map(|(bin, (count, sum))| {
+                (*bin, (count.saturating_mul(times), sum.saturating_mul(times)))
+            }));
         }
+        join(&mut bins);
         let prices = match outlook {
             None => Prices::new(bounds(bins, 1.0)),
-            Some(outlook) => {
-                for bin in bins.values_mut() {
-                    *bin = (bin.0.saturating_mul(1_000), bin.1.saturating_mul(1_000));
-                }
-                for (bin, (count, sum)) in outlook.kinds.get(name).into_iter().flatten() {
-                    let known = bins.entry(*bin).or_default();
-                    *known = (known.0.saturating_add(*count), known.1.saturating_add(*sum));
-                }
-                Prices::spread(bounds(bins, 1_000.0))
-            }
+            Some(_) => Prices::spread(bounds(bins, times as f64)),
         };
         round.problem.classes.push(Class { lines, prices });
         round.kinds.push(shards);
         round.quotas.push(quotas);
     }
     round
+}
+
+/// Whether the terms of a kind depend on nothing but the market.
+fn is_plain(name: &str) -> bool {
+    let kind = sketch::read(name);
+    kind.loans.len() == 1 && kind.left.is_empty() && kind.barred.is_empty()
 }
 
 /// Bins as the solver takes them: first price, first price of the next, count, sum.

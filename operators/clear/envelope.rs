@@ -20,11 +20,20 @@ pub struct Line {
 /// A kind's prices: bins in ascending order, with counts and sums before each.
 #[derive(Clone, Debug, Default)]
 pub struct Prices {
+    /// Where bins begin, apart: a search looks at nothing else.
     low: Vec<f64>,
-    high: Vec<f64>,
-    count: Vec<f64>,
-    before: Vec<(f64, f64)>,
+    bins: Vec<Bin>,
     pub total: (f64, f64),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bin {
+    low: f64,
+    high: f64,
+    count: f64,
+    /// Cases, and their sum of prices, in bins before this one.
+    counted: f64,
+    summed: f64,
 }
 
 impl Prices {
@@ -59,30 +68,32 @@ impl Prices {
     }
 
     fn push(&mut self, mean: f64, half: f64, count: f64, sum: f64) {
-        self.before.push(self.total);
-        self.low.push(mean - half);
-        self.high.push(mean + half);
-        self.count.push(count);
-        self.total = (self.total.0 + count, self.total.1 + sum);
+        self.put(mean - half, mean + half, count, sum);
+    }
+
+    fn put(&mut self, low: f64, high: f64, count: f64, sum: f64) {
+        let (counted, summed) = self.total;
+        self.low.push(low);
+        self.bins.push(Bin { low, high, count, counted, summed });
+        self.total = (counted + count, summed + sum);
     }
 
     /// Bins as points: price and count, ascending.
     pub fn points(&self) -> impl Iterator<Item = (f64, f64)> {
-        (0..self.count.len()).map(|at| ((self.low[at] + self.high[at]) * 0.5, self.count[at]))
+        self.bins.iter().map(|bin| ((bin.low + bin.high) * 0.5, bin.count))
     }
 
     /// The same prices without gaps: `merged` bins at a time, each spread half way to its
     /// neighbors. The bound over them is smooth, which is where a search should begin.
     pub fn smooth(&self, merged: usize) -> Prices {
         let mut means: Vec<(f64, f64)> = Vec::new();
-        for (at, count) in self.count.iter().enumerate() {
-            let mean = (self.low[at] + self.high[at]) * 0.5;
+        for (at, (mean, count)) in self.points().enumerate() {
             match means.last_mut() {
                 Some((counted, summed)) if at % merged != 0 => {
                     *counted += count;
                     *summed += count * mean;
                 }
-                _ => means.push((*count, count * mean)),
+                _ => means.push((count, count * mean)),
             }
         }
         let mean = |at: usize| means[at].1 / means[at].0;
@@ -91,12 +102,8 @@ impl Prices {
             let here = mean(at);
             let low = if at > 0 { (mean(at - 1) + here) * 0.5 } else { here * 0.7 };
             let high = if at + 1 < means.len() { (here + mean(at + 1)) * 0.5 } else { here * 1.3 };
-            prices.before.push(prices.total);
-            prices.low.push(low);
-            prices.high.push(high.max(low + 0.01));
-            prices.count.push(means[at].0);
-            prices.total.0 += means[at].0;
-            prices.total.1 += means[at].0 * (low + high) * 0.5;
+            let count = means[at].0;
+            prices.put(low, high.max(low + 0.01), count, count * (low + high) * 0.5);
         }
         prices
     }
@@ -107,15 +114,14 @@ impl Prices {
         if after == 0 {
             return (0.0, 0.0, 0.0);
         }
-        let at = after - 1;
-        let (low, high, count) = (self.low[at], self.high[at], self.count[at]);
-        let (counted, summed) = self.before[at];
-        if p >= high {
-            return (counted + count, summed + count * (low + high) * 0.5, 0.0);
+        let bin = &self.bins[after - 1];
+        if p >= bin.high {
+            let sum = bin.count * (bin.low + bin.high) * 0.5;
+            return (bin.counted + bin.count, bin.summed + sum, 0.0);
         }
-        let density = count / (high - low);
-        let part = density * (p - low);
-        (counted + part, summed + part * (low + p) * 0.5, density)
+        let density = bin.count / (bin.high - bin.low);
+        let part = density * (p - bin.low);
+        (bin.counted + part, bin.summed + part * (bin.low + p) * 0.5, density)
     }
 }
 
@@ -199,14 +205,17 @@ impl Problem {
         self.classes.iter().map(|class| class.prices.total.0).sum()
     }
 
-    /// The same market over smooth prices.
-    pub fn smooth(&self, merged: usize) -> Problem {
-        let class = |class: &Class| Class {
-            lines: class.lines.clone(),
-            prices: class.prices.smooth(merged),
+    /// The same market over smooth prices, costs up to so much higher or lower in each kind.
+    pub fn smooth(&self, merged: usize, noise: f64) -> Problem {
+        let class = |(number, class): (usize, &Class)| {
+            let mut lines = class.lines.clone();
+            for line in &mut lines {
+                line.cost += noise * chance(number as u64, u64::from(line.desk));
+            }
+            Class { lines, prices: class.prices.smooth(merged) }
         };
         Problem {
-            classes: self.classes.iter().map(class).collect(),
+            classes: self.classes.iter().enumerate().map(class).collect(),
             capacity: self.capacity.clone(),
         }
     }
@@ -260,4 +269,12 @@ impl Problem {
         }
         answer.bound = bound;
     }
+}
+
+/// A number from -1 to 1 that is always the same for the same pair.
+fn chance(kind: u64, desk: u64) -> f64 {
+    let mut word = (kind << 32 | desk).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((word ^ (word >> 31)) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
 }

@@ -21,6 +21,8 @@ pub const SLOTS: usize = 96;
 const WHOLE: i64 = 1_000;
 /// How far this stretch may make the forecast of its rest differ from earlier ones.
 const SCALE_MAX: i128 = 4;
+/// Binary digits behind the point of a rate.
+const FINE: u32 = 32;
 /// The part of a stretch that what was seen of it must outweigh.
 const DOUBT: i64 = 24;
 
@@ -49,8 +51,8 @@ pub struct Forecast {
 /// What the rest of a stretch should bring.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outlook {
-    /// Thousandths of cases by kind and bin, with their sums of prices.
-    pub kinds: BTreeMap<String, Bins>,
+    /// Thousandths of cases by kind: bins in order, with counts and sums of prices.
+    pub kinds: BTreeMap<String, Vec<(i64, (i64, i64))>>,
     /// Whole places by desk.
     pub freed: BTreeMap<u16, i64>,
     /// Rounds that are left.
@@ -200,28 +202,30 @@ impl Forecast {
     }
 
     /// So many thousandths of cases, in the mix seen so far.
-    fn mixed(&self, volume: i128) -> BTreeMap<String, Bins> {
+    fn mixed(&self, volume: i128) -> BTreeMap<String, Vec<(i64, (i64, i64))>> {
         let count = |kinds: &BTreeMap<String, Bins>| -> i128 {
             kinds.values().flat_map(|bins| bins.values()).map(|bin| i128::from(bin.0)).sum()
         };
         let whole = count(&self.before) + count(&self.today) * i128::from(WHOLE);
-        let mut mixed: BTreeMap<String, Bins> = BTreeMap::new();
         if whole == 0 {
-            return mixed;
+            return BTreeMap::new();
         }
+        let mut mixed: BTreeMap<String, Vec<(i64, (i64, i64))>> = BTreeMap::new();
         for (kinds, times) in [(&self.before, 1), (&self.today, i128::from(WHOLE))] {
+            // One division for all: what follows is a product and a shift.
+            let rate = (volume << FINE) * times / whole;
+            let part = |number: i64| {
+                let part = (i128::from(number) * rate) >> FINE;
+                part.clamp(0, i128::from(i64::MAX / 4)) as i64
+            };
             for (kind, bins) in kinds {
                 let known = mixed.entry(kind.clone()).or_default();
-                for (bin, (count, sum)) in bins {
-                    let part = |number: i64| {
-                        let part = i128::from(number) * times * volume / whole;
-                        part.clamp(0, i128::from(i64::MAX / 4)) as i64
-                    };
-                    let here = known.entry(*bin).or_default();
-                    *here = (here.0 + part(*count), here.1.saturating_add(part(*sum)));
-                }
+                known.extend(
+                    bins.iter().map(|(bin, (count, sum))| (*bin, (part(*count), part(*sum)))),
+                );
             }
         }
+        mixed.values_mut().for_each(join);
         mixed
     }
 
@@ -232,4 +236,17 @@ impl Forecast {
         (unlike && arrived.max(expected) >= 100)
             .then(|| format!("{arrived} cases came where {expected} were expected"))
     }
+}
+
+/// Sorts bins, and makes one of those that are the same.
+pub fn join(bins: &mut Vec<(i64, (i64, i64))>) {
+    // What comes in is a few sorted runs: a stable sort only merges them.
+    bins.sort_by_key(|bin| bin.0);
+    bins.dedup_by(|next, known| {
+        let same = next.0 == known.0;
+        if same {
+            known.1 = (known.1.0.saturating_add(next.1.0), known.1.1.saturating_add(next.1.1));
+        }
+        same
+    });
 }

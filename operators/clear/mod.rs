@@ -14,6 +14,7 @@ mod close;
 mod demand;
 pub mod envelope;
 mod forecast;
+mod newton;
 mod points;
 pub mod pool;
 mod remembered;
@@ -35,7 +36,7 @@ use crate::dispatch::facts;
 use crate::dispatch::market::Market;
 use crate::dispatch::says::Place;
 use crate::{LoadError, Operator, Rules, Says, Verb};
-use demand::{Demand, Sketch};
+use demand::{Demand, Known, Sketch};
 use forecast::Forecast;
 use pool::Pool;
 use says::{Quota, Report};
@@ -63,6 +64,8 @@ pub struct Clear {
     desks: Vec<Pool>,
     quotas: Vec<Pool>,
     demand: Demand,
+    /// Terms looked up before; empty where they may have changed.
+    known: Known,
     forecast: Forecast,
     day: i32,
     round: i64,
@@ -91,6 +94,7 @@ impl Clear {
             desks: Vec::new(),
             quotas: Vec::new(),
             demand: Demand::new(),
+            known: Known::new(),
             forecast: Forecast::new(rules.horizon_minutes),
             day: 0,
             round: 0,
@@ -124,6 +128,7 @@ impl Clear {
             if let Some(day) = at.and_then(|at| i32::try_from(at.div_euclid(86_400_000_000)).ok())
                 && day > self.day
             {
+                self.changed |= self.market.epoch(self.day) != self.market.epoch(day);
                 self.day = day;
                 self.refresh();
             }
@@ -157,6 +162,7 @@ impl Clear {
 
     /// Learns every limit anew.
     fn refresh(&mut self) {
+        self.known.clear();
         for (number, desk) in self.market.desks.iter().enumerate() {
             if self.desks.len() == number {
                 self.desks.push(Pool::new(self.shards));

@@ -7,6 +7,7 @@
 //! same prices (A17).
 
 use super::envelope::{Answer, Problem};
+use super::newton::Step;
 use super::points;
 
 /// Bid prices, and how good they are by the solver's own, sketched market.
@@ -17,6 +18,8 @@ pub struct Solved {
     /// Value of the plan that serves each desk's demand up to its capacity.
     pub value: f64,
     pub evaluations: usize,
+    /// The start was so far off that the search began anew.
+    pub anew: bool,
 }
 
 impl Solved {
@@ -55,6 +58,19 @@ pub struct Effort {
     pub gap_enough: f64,
 }
 
+impl Effort {
+    /// Enough for a cold start on the largest market we know. Where few cases wait each counts;
+    /// what is partly guessed need not be solved well.
+    pub fn of(problem: &Problem, guessed: bool) -> Self {
+        let gap_enough = match problem.cases() > FEW {
+            _ if guessed => 1e-4,
+            true => 3e-5,
+            false => 2e-6,
+        };
+        Effort { evaluations_max: 600, gap_enough }
+    }
+}
+
 /// Markets of up to so many cases are solved and dealt with an eye on each.
 pub const FEW: f64 = 20_000.0;
 /// A sliver of a case.
@@ -77,7 +93,60 @@ pub fn solve_amid(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
         *bid = (*bid + low) * 0.5;
     }
     high.evaluations += low.evaluations;
+    high.anew = low.anew;
     high
+}
+
+/// A market that is easier to search than the one at hand.
+struct Level {
+    /// Bins that are taken together.
+    merged: usize,
+    /// By how much desks' costs differ from kind to kind, in parts of what a case is worth.
+    noise: f64,
+    enough: f64,
+}
+
+/// From easy to exact. Among many desks lines are near-parallel, so that a small step changes who
+/// is best nearly everywhere, and what a step promises holds only for small ones. Costs that
+/// differ from kind to kind make demand move gradually, and steps can be large.
+const LEVELS: [Level; 6] = [
+    Level { merged: 64, noise: 0.1, enough: 5e-2 },
+    Level { merged: 64, noise: 0.03, enough: 2e-2 },
+    Level { merged: 32, noise: 0.01, enough: 5e-3 },
+    Level { merged: 8, noise: 0.003, enough: 2e-3 },
+    Level { merged: 2, noise: 0.001, enough: 2e-3 },
+    Level { merged: 1, noise: 0.000_3, enough: 1e-3 },
+];
+
+/// Evaluations that a level is worth; the next one searches on.
+const LEVEL_MAX: usize = 60;
+
+/// One price for all desks at which they are asked for as many cases as they may take together,
+/// where that is more than none. Answers with what a case is worth.
+fn even(problem: &Problem, bids: &mut [f64], spent: &mut usize) -> f64 {
+    let there: f64 = problem.capacity.iter().filter(|there| there.is_finite()).sum();
+    let mut answer = Answer::default();
+    let mut asked = |bid: f64, bids: &mut [f64]| {
+        bids.fill(bid);
+        *spent += 1;
+        problem.ask(bids, &mut answer);
+        let limited = answer.demand.iter().zip(&problem.capacity);
+        let asked: f64 =
+            limited.filter(|(_, there)| there.is_finite()).map(|(asked, _)| asked).sum();
+        (asked, answer.bound)
+    };
+    let (all, bound) = asked(0.0, bids);
+    let scale = bound / problem.cases().max(1.0);
+    let (mut low, mut high) = (0.0, scale * 4.0);
+    if all > there {
+        for _ in 0..10 {
+            let middle = (low + high) * 0.5;
+            let more = asked(middle, bids).0 > there;
+            if more { low = middle } else { high = middle }
+        }
+    }
+    bids.fill(low);
+    scale
 }
 
 /// A warm start within this gap is near.
@@ -88,27 +157,39 @@ pub fn solve(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
     let mut bids = start.to_vec();
     let mut spent = 1;
     let mut first = Answer::default();
-    let close = start.iter().any(|bid| *bid > 0.0) && {
+    let told = start.iter().any(|bid| *bid > 0.0);
+    let close = told && {
         problem.ask(start, &mut first);
         gap(problem, &first) < CLOSE
     };
+    let mut damping = DAMPING;
     // Prices that were right a moment ago need no coarse search.
-    let levels = [(64, 1e-3), (8, 1e-4), (1, 2e-5)];
-    for (merged, enough) in levels.into_iter().skip(if close { 3 } else { 0 }) {
-        let smooth = problem.smooth(merged);
-        let left = effort.evaluations_max.saturating_sub(spent) / 2;
-        let found = descend(&smooth, &bids, Effort { evaluations_max: left, gap_enough: enough });
-        spent += found.evaluations;
-        bids = found.bids;
+    if !close {
+        let coarse = problem.smooth(LEVELS[0].merged, 0.0);
+        let scale = even(&coarse, &mut bids, &mut spent);
+        for level in LEVELS {
+            let smooth = problem.smooth(level.merged, level.noise * scale);
+            let left = (effort.evaluations_max.saturating_sub(spent) / 2).min(LEVEL_MAX);
+            let effort = Effort { evaluations_max: left, gap_enough: level.enough };
+            let found = descend(&smooth, &bids, effort, &mut damping);
+            spent += found.evaluations;
+            bids = found.bids;
+        }
     }
     let left = effort.evaluations_max.saturating_sub(spent);
-    let mut found = descend(problem, &bids, Effort { evaluations_max: left, ..effort });
+    let effort = Effort { evaluations_max: left, ..effort };
+    let mut found = descend(problem, &bids, effort, &mut damping);
     found.evaluations += spent;
+    found.anew = told && !close;
     found
 }
 
-/// Lowers the bound from these bid prices on.
-fn descend(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
+/// How much a first step is held back.
+const DAMPING: f64 = 0.1;
+
+/// Lowers the bound from these bid prices on. What steps were held back by is where the next
+/// search begins.
+fn descend(problem: &Problem, start: &[f64], effort: Effort, damping: &mut f64) -> Solved {
     let desks = problem.capacity.len();
     let mut bids: Vec<f64> = (0..desks)
         .map(|desk| {
@@ -120,14 +201,13 @@ fn descend(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
     problem.ask(&bids, &mut now);
     let mut evaluations = 1;
     let scale = now.bound / problem.cases().max(1.0);
-    let mut damping = 0.1;
     let mut trial = Answer::default();
     let mut step = Step::new(desks);
     while evaluations < effort.evaluations_max {
         if gap(problem, &now) <= effort.gap_enough {
             break;
         }
-        let promised = step.find(problem, &bids, &now, damping, scale.max(0.01));
+        let promised = step.find(problem, &bids, &now, *damping, scale.max(0.01));
         if promised <= now.bound * 1e-13 {
             break;
         }
@@ -140,20 +220,23 @@ fn descend(problem: &Problem, start: &[f64], effort: Effort) -> Solved {
             bids = next;
             std::mem::swap(&mut now, &mut trial);
         }
-        if kept > 0.75 {
-            damping *= 0.25;
+        if kept > 1.5 {
+            // There is less curvature than it seems: the next step is no better founded.
+            *damping *= 0.6;
+        } else if kept > 0.75 {
+            *damping *= 0.25;
         } else if kept < 0.05 {
-            damping *= 6.0;
+            *damping *= 6.0;
         } else if kept < 0.3 {
-            damping *= 2.0;
+            *damping *= 2.0;
         }
-        damping = damping.clamp(1e-9, 1e9);
-        if damping >= 1e9 {
+        *damping = damping.clamp(1e-9, 1e9);
+        if *damping >= 1e9 {
             break;
         }
     }
     let value = plan(problem, &now);
-    Solved { bids, bound: now.bound, value, evaluations }
+    Solved { bids, bound: now.bound, value, evaluations, anew: false }
 }
 
 fn gap(problem: &Problem, answer: &Answer) -> f64 {
@@ -169,126 +252,4 @@ pub fn plan(problem: &Problem, answer: &Answer) -> f64 {
         sum += served * answer.value[desk];
     }
     sum
-}
-
-/// A Newton step over the desks whose price may move.
-struct Step {
-    step: Vec<f64>,
-    free: Vec<bool>,
-    diagonal: Vec<f64>,
-    residual: Vec<f64>,
-    along: Vec<f64>,
-    curved: Vec<f64>,
-}
-
-impl Step {
-    fn new(desks: usize) -> Self {
-        let zeros = vec![0.0; desks];
-        Step {
-            step: zeros.clone(),
-            free: vec![false; desks],
-            diagonal: zeros.clone(),
-            residual: zeros.clone(),
-            along: zeros.clone(),
-            curved: zeros,
-        }
-    }
-
-    /// Finds a step; answers by how much the bound should fall.
-    fn find(
-        &mut self,
-        problem: &Problem,
-        bids: &[f64],
-        now: &Answer,
-        damping: f64,
-        scale: f64,
-    ) -> f64 {
-        let desks = bids.len();
-        for desk in 0..desks {
-            let slope = problem.capacity[desk] - now.demand[desk];
-            let limited = problem.capacity[desk] < f64::INFINITY;
-            self.free[desk] = limited && (bids[desk] > 0.0 || slope < 0.0);
-            self.step[desk] = 0.0;
-            let size = problem.capacity[desk].min(1e18) + now.demand[desk] + 1.0;
-            self.diagonal[desk] = now.lost[desk] + damping * size / scale;
-            self.residual[desk] = if self.free[desk] { -slope } else { 0.0 };
-        }
-        for (a, b, weight) in &now.edges {
-            self.diagonal[*a as usize] += weight;
-            self.diagonal[*b as usize] += weight;
-        }
-        self.conjugate(now);
-        // A price that would fall below zero stops there.
-        let mut promised = 0.0;
-        for desk in 0..desks {
-            if bids[desk] + self.step[desk] < 0.0 {
-                self.step[desk] = -bids[desk];
-            }
-        }
-        self.curve(now, true);
-        for desk in 0..desks {
-            if self.free[desk] {
-                let slope = problem.capacity[desk] - now.demand[desk];
-                promised -= self.step[desk] * (slope + 0.5 * self.curved[desk]);
-            }
-        }
-        promised
-    }
-
-    /// Solves `(H + damping) step = residual` by conjugate gradients, the diagonal divided out.
-    fn conjugate(&mut self, now: &Answer) {
-        let desks = self.step.len();
-        let mut size = 0.0;
-        for desk in 0..desks {
-            self.along[desk] = self.residual[desk] / self.diagonal[desk];
-            size += self.residual[desk] * self.along[desk];
-        }
-        let enough = size * 1e-6;
-        for _ in 0..200 {
-            if size <= enough || size <= 0.0 {
-                break;
-            }
-            self.curve(now, false);
-            let mut bend = 0.0;
-            for desk in 0..desks {
-                bend += self.along[desk] * self.curved[desk];
-            }
-            if bend <= 0.0 {
-                break;
-            }
-            let length = size / bend;
-            let mut next = 0.0;
-            for desk in 0..desks {
-                self.step[desk] += length * self.along[desk];
-                self.residual[desk] -= length * self.curved[desk];
-                next += self.residual[desk] * self.residual[desk] / self.diagonal[desk];
-            }
-            let turn = next / size;
-            for desk in 0..desks {
-                self.along[desk] =
-                    self.residual[desk] / self.diagonal[desk] + turn * self.along[desk];
-            }
-            size = next;
-        }
-    }
-
-    /// The curvature along a direction: along the search, or along the step found.
-    fn curve(&mut self, now: &Answer, of_step: bool) {
-        let along = if of_step { &self.step } else { &self.along };
-        for desk in 0..along.len() {
-            self.curved[desk] = self.diagonal[desk] * along[desk];
-        }
-        for (a, b, weight) in &now.edges {
-            let (a, b) = (*a as usize, *b as usize);
-            if self.free[a] && self.free[b] {
-                self.curved[a] -= weight * along[b];
-                self.curved[b] -= weight * along[a];
-            }
-        }
-        for desk in 0..along.len() {
-            if !self.free[desk] {
-                self.curved[desk] = 0.0;
-            }
-        }
-    }
 }

@@ -127,8 +127,7 @@ fn the_rest_of_a_day_is_that_of_the_day_before() {
     forecast.pass(24 * HOUR);
     let outlook = forecast.outlook(24 * HOUR).unwrap();
     assert_eq!((outlook.arrived, outlook.expected, outlook.rest), (0, 0, 3_600));
-    let (count, sum) = outlook.kinds["kind"][&7];
-    assert_eq!((count, sum), (3_600_000, 3_600_000 * 700));
+    assert_eq!(outlook.kinds["kind"], [(7, (3_600_000, 3_600_000 * 700))]);
     // At noon a third has come, and two thirds are to come.
     a_day(&mut forecast, 1, 1);
     let noon = forecast.outlook(36 * HOUR).unwrap();

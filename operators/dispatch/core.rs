@@ -43,6 +43,19 @@ struct Piece {
     worth: i64,
 }
 
+/// The same for prices of 32 bits, which nearly all are: below `fair` nobody takes the case, from
+/// `sure` on this desk does.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    desk: u16,
+    line: u16,
+    fair: i32,
+    sure: i32,
+}
+
+/// So many prices are compared at once.
+const WIDE: usize = 8;
+
 /// The lines of every kind, and the desks that still take cases.
 #[derive(Default)]
 pub struct Table {
@@ -55,8 +68,14 @@ pub struct Table {
     version: u32,
     from: Vec<i64>,
     pieces: Vec<Piece>,
+    /// By kind: where its near pieces begin, which are few bytes in a row.
+    rows: Vec<u32>,
+    near_from: Vec<i32>,
+    near: Vec<Near>,
     pub places: Vec<Place>,
     full: Vec<bool>,
+    /// Pieces behind the one that is taken out.
+    kept: Vec<(i64, Piece)>,
     value_min: i64,
 }
 
@@ -80,6 +99,10 @@ impl Table {
         let none = Piece { desk: NOBODY, line: 0, fair: 0, worth: 0 };
         self.from.resize(self.lines.len(), 0);
         self.pieces.resize(self.lines.len(), none);
+        self.rows.push(self.near.len() as u32);
+        let wide = self.near.len() + kind.len().next_multiple_of(WIDE);
+        self.near_from.resize(wide, i32::MAX);
+        self.near.resize(wide, Near { desk: NOBODY, line: 0, fair: 0, sure: 0 });
         self.starts.push(self.lines.len() as u32);
         self.sizes.push(0);
         self.built.push(self.version.wrapping_sub(1));
@@ -110,47 +133,108 @@ impl Table {
     /// Builds the upper envelope of a kind's lines, without the desks that are full.
     fn envelop(&mut self, kind: usize) {
         let (start, end) = (self.starts[kind] as usize, self.starts[kind + 1] as usize);
-        let mut size = 0;
-        for at in start..end {
-            let line = self.lines[at];
-            if self.full[usize::from(line.desk)] {
-                continue;
-            }
-            let level = self.level(&line);
-            let mut from = i64::MIN;
-            let mut beaten = false;
-            while size > 0 {
-                let top = self.lines[start + usize::from(self.pieces[start + size - 1].line)];
-                let top_level = self.level(&top);
-                if top.slope == line.slope {
-                    // Sorted by desk: of equals the one that stands there is the lowest.
-                    if level >= top_level {
-                        beaten = true;
-                        break;
-                    }
-                } else {
-                    let wins = line.desk < top.desk;
-                    from = crossing(level, top_level, line.slope - top.slope, wins);
-                    if from > self.from[start + size - 1] {
-                        break;
-                    }
-                }
-                size -= 1;
-                from = i64::MIN;
-            }
-            if beaten || from == i64::MAX {
-                continue;
-            }
-            self.from[start + size] = from;
-            let fair = crossing(level, 0, line.slope, true);
-            let least = line.cost.saturating_add(self.value_min).saturating_mul(BIDS_PER_CENT);
-            let worth = crossing(least, 0, line.slope, false);
-            let number = (at - start) as u16;
-            self.pieces[start + size] = Piece { desk: line.desk, line: number, fair, worth };
-            size += 1;
-        }
+        let size = self.put_all(start, 0, start..end);
+        self.value_pieces(start, 0..size);
         self.sizes[kind] = size as u32;
         self.built[kind] = self.version;
+        self.draw_near(kind, 0);
+    }
+
+    /// Takes a piece whose desk is full out of a kind's envelope. Only lines between its neighbors
+    /// can take its place: all others are where they were.
+    fn mend(&mut self, kind: usize, gone: usize) {
+        let (start, end) = (self.starts[kind] as usize, self.starts[kind + 1] as usize);
+        let size = self.sizes[kind] as usize;
+        let line = |at: usize| start + usize::from(self.pieces[start + at].line);
+        let first = if gone > 0 { line(gone - 1) + 1 } else { start };
+        let last = if gone + 1 < size { line(gone + 1) } else { end };
+        let tail = start + gone + 1..start + size;
+        self.kept.clear();
+        for at in tail {
+            self.kept.push((self.from[at], self.pieces[at]));
+        }
+        let mut now = self.put_all(start, gone, first..last);
+        let kept = std::mem::take(&mut self.kept);
+        for (number, (from, piece)) in kept.iter().enumerate() {
+            if number == 0 {
+                now = self.put(start, now, start + usize::from(piece.line));
+            } else {
+                (self.from[start + now], self.pieces[start + now]) = (*from, *piece);
+                now += 1;
+            }
+        }
+        self.value_pieces(start, gone..now - kept.len().saturating_sub(1));
+        self.kept = kept;
+        self.sizes[kind] = now as u32;
+        self.draw_near(kind, gone);
+    }
+
+    /// Writes the pieces of a kind from one on as those of near prices.
+    fn draw_near(&mut self, kind: usize, first: usize) {
+        let (start, row) = (self.starts[kind] as usize, self.rows[kind] as usize);
+        let size = self.sizes[kind] as usize;
+        let near = |price: i64| price.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
+        for at in first..size {
+            let Piece { desk, line, fair, worth } = self.pieces[start + at];
+            self.near_from[row + at] = near(self.from[start + at]);
+            let (fair, sure) = (near(fair), near(fair.max(worth)));
+            self.near[row + at] = Near { desk, line, fair, sure };
+        }
+        self.near_from[row + size..row + size.next_multiple_of(WIDE)].fill(i32::MAX);
+    }
+
+    /// Puts lines that are not full on a kind's pieces; answers how many pieces there are then.
+    fn put_all(&mut self, start: usize, mut size: usize, lines: std::ops::Range<usize>) -> usize {
+        for at in lines {
+            if !self.full[usize::from(self.lines[at].desk)] {
+                size = self.put(start, size, at);
+            }
+        }
+        size
+    }
+
+    /// Puts a line, as steep as the last piece or steeper, on top of a kind's pieces.
+    fn put(&mut self, start: usize, mut size: usize, at: usize) -> usize {
+        let line = self.lines[at];
+        let level = self.level(&line);
+        let mut from = i64::MIN;
+        while size > 0 {
+            let top = self.lines[start + usize::from(self.pieces[start + size - 1].line)];
+            let top_level = self.level(&top);
+            if top.slope == line.slope {
+                // Sorted by desk: of equals the one that stands there is the lowest.
+                if level >= top_level {
+                    return size;
+                }
+            } else {
+                let wins = line.desk < top.desk;
+                from = crossing(level, top_level, line.slope - top.slope, wins);
+                if from > self.from[start + size - 1] {
+                    break;
+                }
+            }
+            size -= 1;
+            from = i64::MIN;
+        }
+        if from == i64::MAX {
+            return size;
+        }
+        self.from[start + size] = from;
+        let number = (at - start) as u16;
+        self.pieces[start + size] = Piece { desk: line.desk, line: number, fair: 0, worth: 0 };
+        size + 1
+    }
+
+    /// From which price on each piece's desk is worth its bid price, and worth placing.
+    fn value_pieces(&mut self, start: usize, pieces: std::ops::Range<usize>) {
+        for at in pieces {
+            let line = self.lines[start + usize::from(self.pieces[start + at].line)];
+            let least = line.cost.saturating_add(self.value_min).saturating_mul(BIDS_PER_CENT);
+            let fair = crossing(self.level(&line), 0, line.slope, true);
+            let worth = crossing(least, 0, line.slope, false);
+            let piece = &mut self.pieces[start + at];
+            (piece.fair, piece.worth) = (fair, worth);
+        }
     }
 
     /// Cost and bid price together, in hundredths of a cent.
@@ -210,21 +294,33 @@ impl Table {
         }
         let start = self.starts[kind] as usize;
         let size = self.sizes[kind] as usize;
-        let from = &self.from[start..start + size];
-        let mut after = 0;
-        if size <= 24 {
-            for begin in from {
-                after += usize::from(*begin <= price);
+        if (0..i64::from(i32::MAX)).contains(&price) {
+            let (row, near) = (self.rows[kind] as usize, price as i32);
+            let mut after = 0;
+            for begins in self.near_from[row..row + size.next_multiple_of(WIDE)].chunks_exact(WIDE)
+            {
+                after += begins.iter().map(|begin| u32::from(*begin <= near)).sum::<u32>();
             }
-        } else {
-            after = from.partition_point(|begin| *begin <= price);
+            if after == 0 {
+                return None;
+            }
+            let found = self.near[row + after as usize - 1];
+            if !self.full[usize::from(found.desk)] {
+                if near >= found.sure {
+                    return Some((found.desk, found.line));
+                }
+                if near < found.fair {
+                    return None;
+                }
+            }
         }
+        let after = self.from[start..start + size].partition_point(|begin| *begin <= price);
         if after == 0 {
             return None;
         }
         let piece = &self.pieces[start + after - 1];
         if self.full[usize::from(piece.desk)] {
-            self.envelop(kind);
+            self.mend(kind, after - 1);
             return self.find(kind, price);
         }
         if price >= piece.fair {

@@ -1,8 +1,10 @@
 //! Who must not get which case: after a complaint, where interests conflict, by a court's order.
 //!
 //! A rule names a loan, a borrower with a lender, or a whole lender; and a desk, or an agency
-//! with all of its desks. It holds from day to day. Unlike other terms it also ends a placement:
-//! a case at a desk that is closed to it from now on is taken back at once, and decided again.
+//! with all of its desks, or a channel with all desks that work by it: a borrower who must not be
+//! called, a lender who wants no machine's voice. It holds from day to day. Unlike other terms it
+//! also ends a placement: a case at a desk that is closed to it from now on is taken back at once,
+//! and decided again.
 
 use std::collections::BTreeMap;
 
@@ -21,18 +23,19 @@ use crate::rules::{Case, LoanKey};
 struct Rule {
     agency: String,
     desk: String,
+    channel: String,
     from: i32,
     to: i32,
 }
 
 impl Rule {
     fn bars(&self, desk: &Desk, day: i32) -> bool {
-        let named = if self.desk.is_empty() {
-            !self.agency.is_empty() && self.agency == desk.agency
-        } else {
-            self.desk == desk.id
-        };
-        named && self.from <= day && day <= self.to
+        let fits = |asked: &String, has: &String| asked.is_empty() || asked == has;
+        let named = [&self.desk, &self.agency, &self.channel].iter().any(|name| !name.is_empty());
+        let fits = fits(&self.desk, &desk.id)
+            && (fits(&self.agency, &desk.agency) || !self.desk.is_empty())
+            && fits(&self.channel, &desk.channel);
+        named && fits && self.from <= day && day <= self.to
     }
 }
 
@@ -50,8 +53,10 @@ impl Exclusions {
     /// Takes a newer list.
     pub fn hear(&mut self, rows: &RecordBatch, loan_key: LoanKey) {
         *self = Exclusions { heard: Some(rows.clone()), ..Exclusions::default() };
-        let names = ["lender_id", "borrower_id", "loan_id", "agency_id", "desk_id"];
-        let [lenders, borrowers, loans, agencies, desks] = names.map(|name| Texts::of(rows, name));
+        let [lenders, borrowers, loans] =
+            ["lender_id", "borrower_id", "loan_id"].map(|name| Texts::of(rows, name));
+        let [agencies, desks, channels] =
+            ["agency_id", "desk_id", "channel"].map(|name| Texts::of(rows, name));
         let froms = Numbers::<Date32Type>::of(rows, "valid_from");
         let tos = Numbers::<Date32Type>::of(rows, "valid_to");
         for row in 0..rows.num_rows() {
@@ -61,6 +66,7 @@ impl Exclusions {
             self.rules.push(Rule {
                 agency: agencies.text(row).into(),
                 desk: desks.text(row).into(),
+                channel: channels.text(row).into(),
                 from: froms.get(row).unwrap_or(i32::MIN),
                 to: tos.get(row).unwrap_or(i32::MAX),
             });
@@ -124,7 +130,11 @@ impl Dispatch {
         }
     }
 
-    fn expel(&mut self, place: Place) {
+    /// Takes back whoever stands at a desk that is closed to it.
+    pub fn expel(&mut self, place: Place) {
+        if self.exclusions.is_empty() {
+            return;
+        }
         let day = self.day(place);
         for case in 0..self.cases.len() as u32 {
             let desk = self.cases.desk[case as usize];

@@ -22,6 +22,8 @@ const ONE: i64 = 1_000_000;
 pub struct Desk {
     pub id: String,
     pub agency: String,
+    /// How it works: phone, field, letter, legal, voice, sms; empty where nobody says.
+    pub channel: String,
     /// Which placement of a case it takes: 1 first, 2 second …; 0 any.
     pub tier: i32,
     pub group: String,
@@ -159,6 +161,7 @@ impl Market {
         self.desks[usize::from(number)] = Desk {
             id,
             agency: agency.clone(),
+            channel: text("channel"),
             tier: small("tier").unwrap_or(0).max(0),
             group: text("agency_group"),
             provinces: sorted(&text("provinces")),

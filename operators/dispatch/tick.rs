@@ -44,6 +44,8 @@ impl Dispatch {
         self.terms.clear();
         self.refresh(self.day(place));
         self.lane = Lane::new(&self.market, &self.desks, self.rules.value_min);
+        // A desk may have come to an agency or a channel that some case must not go to.
+        self.expel(place);
         for case in 0..self.cases.len() as u32 {
             self.consider_moving(place, case);
         }

@@ -73,7 +73,8 @@ pub fn desks() -> SchemaRef {
 }
 
 /// `loans.all.exclusions`: who must not get which case. A rule names a loan, a borrower of a
-/// lender, or a lender; and a desk, or an agency with all of its desks.
+/// lender, or a lender; and a desk, or an agency with all of its desks, or a channel with all
+/// desks that work by it, of that agency or of all.
 pub fn exclusions() -> SchemaRef {
     schema(vec![
         ("version", Int64),
@@ -83,6 +84,7 @@ pub fn exclusions() -> SchemaRef {
         ("loan_id", Utf8),
         ("agency_id", Utf8),
         ("desk_id", Utf8),
+        ("channel", Utf8),
         // complaint, conflict, order or other
         ("reason", Utf8),
         ("valid_from", Date32),

@@ -49,6 +49,8 @@ pub struct Table {
     pub key: &'static [&'static str],
     /// Pairs of columns of which the first must not lie behind the second.
     pub ordered: &'static [(&'static str, &'static str)],
+    /// Columns of which each row has at least one, where there are any.
+    pub any_of: &'static [&'static str],
 }
 
 const fn must(name: &'static str, kind: Kind) -> Column {
@@ -65,6 +67,7 @@ const FRACTION: Kind = Kind::Decimal { digits: 4, max: 1 };
 const INDEX: Kind = Kind::Decimal { digits: 4, max: 100 };
 const COMMISSIONS: Kind = Kind::ByBucket { max: 1 };
 const RATE: Kind = Kind::Decimal { digits: 6, max: 1 };
+const CHANNEL: Kind = Kind::OneOf(&["phone", "field", "letter", "legal", "voice", "sms"]);
 const WATERFALL: Kind = Kind::OneOf(&WATERFALLS);
 /// How a desk performs against the curve, which is about one.
 const PERFORMANCES: Kind = Kind::ByBucket { max: 100 };
@@ -85,6 +88,7 @@ pub const TABLES: &[Table] = &[
         ],
         key: &["product", "bucket"],
         ordered: &[],
+        any_of: &[],
     },
     Table {
         name: "market",
@@ -92,6 +96,7 @@ pub const TABLES: &[Table] = &[
         columns: &[must("province", Kind::Text), must("product", Kind::Text), must("idx", INDEX)],
         key: &["province", "product"],
         ordered: &[],
+        any_of: &[],
     },
     Table {
         name: "agencies",
@@ -109,6 +114,7 @@ pub const TABLES: &[Table] = &[
         ],
         key: &["agency_id"],
         ordered: &[("bucket_min", "bucket_max")],
+        any_of: &[],
     },
     Table {
         name: "desks",
@@ -116,7 +122,7 @@ pub const TABLES: &[Table] = &[
         columns: &[
             must("desk_id", Kind::Text),
             must("agency_id", Kind::Text),
-            may("channel", Kind::OneOf(&["phone", "field", "letter", "legal", "voice", "sms"])),
+            may("channel", CHANNEL),
             may("tier", Kind::Count),
             may("agency_group", Kind::Text),
             may("provinces", Kind::Texts),
@@ -133,6 +139,7 @@ pub const TABLES: &[Table] = &[
         ],
         key: &["desk_id"],
         ordered: &[("bucket_min", "bucket_max")],
+        any_of: &[],
     },
     Table {
         name: "contracts",
@@ -160,6 +167,7 @@ pub const TABLES: &[Table] = &[
         ],
         key: &["contract_id"],
         ordered: &[("valid_from", "valid_to"), ("commission_min", "commission_max")],
+        any_of: &[],
     },
     Table {
         name: "waterfalls",
@@ -177,6 +185,7 @@ pub const TABLES: &[Table] = &[
         ],
         key: &["lender_id", "product", "movement"],
         ordered: &[],
+        any_of: &[],
     },
     Table {
         name: "authorities",
@@ -184,6 +193,7 @@ pub const TABLES: &[Table] = &[
         columns: &[must("authority_id", Kind::Text), must("waiver_max", Kind::Money)],
         key: &["authority_id"],
         ordered: &[],
+        any_of: &[],
     },
     Table {
         name: "calendars",
@@ -197,6 +207,7 @@ pub const TABLES: &[Table] = &[
         ],
         key: &["lender_id", "product"],
         ordered: &[],
+        any_of: &[],
     },
     Table {
         name: "pauses",
@@ -210,6 +221,7 @@ pub const TABLES: &[Table] = &[
         ],
         key: &["lender_id", "product", "loan_id", "paused_on"],
         ordered: &[("paused_on", "resumed_on")],
+        any_of: &[],
     },
     Table {
         name: "exclusions",
@@ -219,14 +231,16 @@ pub const TABLES: &[Table] = &[
             must("lender_id", Kind::Text),
             may("borrower_id", Kind::Text),
             may("loan_id", Kind::Text),
-            must("agency_id", Kind::Text),
+            may("agency_id", Kind::Text),
             may("desk_id", Kind::Text),
+            may("channel", CHANNEL),
             must("reason", Kind::OneOf(&["complaint", "conflict", "order", "other"])),
             may("valid_from", Kind::Date),
             may("valid_to", Kind::Date),
         ],
         key: &["exclusion_id"],
         ordered: &[("valid_from", "valid_to")],
+        any_of: &["agency_id", "desk_id", "channel"],
     },
     Table {
         name: "remittances",
@@ -243,5 +257,6 @@ pub const TABLES: &[Table] = &[
         ],
         key: &["remittance_id"],
         ordered: &[],
+        any_of: &[],
     },
 ];

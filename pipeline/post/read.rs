@@ -36,6 +36,7 @@ pub fn table(table: &Table, file: &str, bytes: &[u8]) -> Result<Reference, Vec<M
     }
     sheet.check_keys(&cells);
     sheet.check_order(&cells);
+    sheet.check_any(&cells);
     if sheet.mistakes.is_empty() {
         Ok(sheet.finish(&cells))
     } else {
@@ -158,6 +159,16 @@ impl Sheet<'_> {
                 let line = self.rows[i].0;
                 let (low, high) = (show(low), show(high));
                 self.mistake(line, format!("{from} {low} lies behind {to} {high}"));
+            }
+        }
+    }
+
+    fn check_any(&mut self, cells: &Cells) {
+        let any_of = self.table.any_of;
+        for i in 0..self.rows.len() {
+            if !any_of.is_empty() && any_of.iter().all(|name| cells[name][i] == Cell::Null) {
+                let line = self.rows[i].0;
+                self.mistake(line, format!("expected one of {}", any_of.join(", ")));
             }
         }
     }

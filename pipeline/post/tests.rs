@@ -45,7 +45,7 @@ fn the_same_rows_have_the_same_digest() {
 }
 
 /// A table, its file, and what is wrong with it.
-const BROKEN: [(&str, &str, &[&str]); 9] = [
+const BROKEN: [(&str, &str, &[&str]); 10] = [
     (
         "curves",
         "",
@@ -53,6 +53,11 @@ const BROKEN: [(&str, &str, &[&str]); 9] = [
            contracts, waterfalls, authorities, calendars, pauses, exclusions, remittances"],
     ),
     ("market", "province,idx\n", &["f.csv:1: column product is missing"]),
+    (
+        "exclusions",
+        "exclusion_id,lender_id,channel,reason\nE1,L1,voice,order\nE2,L1,,order\n",
+        &["f.csv:3: expected one of agency_id, desk_id, channel"],
+    ),
     ("market", "province,product,idx,idx\n", &["f.csv:1: column idx appears twice"]),
     (
         "market",

@@ -125,6 +125,9 @@ fn a_desk_that_is_gone_keeps_its_cases_and_gets_no_new_ones() {
     world.settle();
     world.tell("desks", &desks(&market(2)[1..]));
     send(&mut world, 4, 4);
+    world.round();
+    let note = newest(&world, "note");
+    assert!(note.contains("desks or contracts have changed"), "{note}");
     world.settle();
     assert_eq!((world.open()["A"], world.open()["B"]), (2, 2));
     assert_eq!(world.count("waiting"), 4);
@@ -139,11 +142,38 @@ fn contracts_that_end_leave_cases_waiting_and_new_ones_place_them() {
     assert_eq!(world.open()["A"], 1);
     world.tick("day", 2);
     send(&mut world, 1, 1);
+    world.round();
+    assert_eq!(
+        newest(&world, "note"),
+        "nobody takes 1 of the waiting cases; desks or contracts have changed"
+    );
     world.settle();
     assert_eq!(world.count("waiting"), 1);
     world.tell("contracts", &contracts(&[("L1", "B", 0, 9, 0, None)]));
     world.settle();
     assert_eq!(world.seen["l1"].desk, "B");
+}
+
+#[test]
+fn demand_that_is_suddenly_another_is_said_and_its_best_cases_find_the_places() {
+    let mut world = world(2);
+    world.tell("desks", &desks(&market(50)));
+    send(&mut world, 0, 250);
+    world.settle();
+    // Twice the places, and a hundred times the price.
+    world.tell("desks", &desks(&market(100)));
+    for number in 0..150 {
+        let name = format!("{number}");
+        world.send(vec![report(&format!("n{name}"), &format!("c{name}"), 1_000_000 + number)]);
+    }
+    world.round();
+    let note = newest(&world, "note");
+    assert!(note.contains("were sought anew"), "{note}");
+    world.settle();
+    assert_eq!((world.open()["A"], world.open()["B"]), (100, 100));
+    let placed = |seen: &(&String, &super::world::Seen)| seen.1.status == "placed";
+    let dear = world.seen.iter().filter(placed).filter(|(loan, _)| loan.starts_with('n')).count();
+    assert_eq!(dear, 100, "all new places go to what is worth a hundred times more");
 }
 
 /// Cases of a day at a desk of ten places: of each hour one is worth a hundred times the others.

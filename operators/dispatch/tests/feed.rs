@@ -38,6 +38,7 @@ pub struct TestDesk {
     pub id: String,
     pub agency: String,
     pub group: String,
+    pub channel: String,
     pub tier: Option<i32>,
     pub provinces: String,
     pub cost: i64,
@@ -55,6 +56,7 @@ pub fn desk(id: &str, performance: &str, commission: &str, cost: i64) -> TestDes
         id: id.into(),
         agency: id.into(),
         group: String::new(),
+        channel: String::new(),
         tier: None,
         provinces: String::new(),
         cost,
@@ -82,6 +84,7 @@ pub fn desks(list: &[TestDesk]) -> RecordBatch {
             ("desk_id", text(|desk| &desk.id)),
             ("agency_id", text(|desk| &desk.agency)),
             ("agency_group", text(|desk| &desk.group)),
+            ("channel", text(|desk| &desk.channel)),
             ("tier", small(|desk| desk.tier)),
             ("provinces", text(|desk| &desk.provinces)),
             ("unit_cost", money(list.iter().map(|desk| Some(desk.cost)).collect())),
@@ -119,12 +122,19 @@ pub fn contracts(list: &[TestContract]) -> RecordBatch {
     )
 }
 
-/// A rule as tests write it: loan, borrower, agency, first and last day.
+/// A rule as tests write it: loan, borrower, agency (or `by` a channel), first and last day.
 pub type TestRule<'a> = (&'a str, &'a str, &'a str, i32, i32);
 
 pub fn exclusions(list: &[TestRule]) -> RecordBatch {
     let days = |pick: fn(&TestRule) -> i32| -> ArrayRef {
         Arc::new(Date32Array::from(list.iter().map(pick).collect::<Vec<_>>()))
+    };
+    let named = |channel: bool| {
+        list.iter().map(move |rule| match rule.2.strip_prefix("by ") {
+            Some(by) if channel => by,
+            None if !channel => rule.2,
+            _ => "",
+        })
     };
     filled(
         facts::exclusions(),
@@ -133,7 +143,8 @@ pub fn exclusions(list: &[TestRule]) -> RecordBatch {
             ("lender_id", texts(vec!["L1"; list.len()])),
             ("loan_id", texts(list.iter().map(|rule| rule.0).collect())),
             ("borrower_id", texts(list.iter().map(|rule| rule.1).collect())),
-            ("agency_id", texts(list.iter().map(|rule| rule.2).collect())),
+            ("agency_id", texts(named(false).collect())),
+            ("channel", texts(named(true).collect())),
             ("valid_from", days(|rule| rule.3)),
             ("valid_to", days(|rule| rule.4)),
         ],

@@ -261,3 +261,31 @@ fn a_complaint_takes_a_case_away_and_keeps_it_away() {
         assert_eq!(world.seen["l5"].desk, "A");
     }
 }
+
+#[test]
+fn who_must_not_be_called_goes_to_a_desk_of_another_channel() {
+    let mut list = example();
+    for (desk, channel) in list.iter_mut().zip(["letter", "phone", "voice"]) {
+        desk.channel = channel.into();
+    }
+    assert_eq!(list[1].id, "B");
+    let mut world = World::new(one());
+    world.tell("desks", &desks(&list));
+    let named = |loan: &str, borrower: &str| report(loan, &format!("L1/{borrower}"), 100_000);
+    world.send(vec![named("l1", "b1"), named("l2", "b2")]);
+    assert_eq!((world.seen["l1"].desk.as_str(), world.seen["l2"].desk.as_str()), ("B", "B"));
+    // One borrower must not be called; from day 5 on the lender wants nobody called.
+    let rules = [("", "b1", "by phone", 0, 100), ("", "", "by phone", 5, 100)];
+    world.tell("exclusions", &exclusions(&rules));
+    assert_eq!((world.seen["l1"].desk.as_str(), world.seen["l2"].desk.as_str()), ("A", "B"));
+    world.tick("day", 5);
+    assert_eq!(world.seen["l2"].desk, "A");
+    world.send(vec![named("l3", "b3")]);
+    assert_eq!(world.seen["l3"].desk, "A");
+    // Who works by phone comes and goes with the list of desks.
+    list[0].channel = "phone".into();
+    world.tell("desks", &desks(&list));
+    assert_eq!(world.seen["l3"].desk, "bot");
+    world.send(vec![named("l4", "b4")]);
+    assert_eq!(world.seen["l4"].desk, "bot");
+}

@@ -14,7 +14,7 @@ mod door;
 mod follow;
 mod guard;
 mod keep;
-mod plain;
+mod lines;
 pub mod relations;
 mod room;
 mod scram;

@@ -6,12 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use datafusion::arrow::csv;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
@@ -21,7 +19,7 @@ use recoup_operators::dispatch::facts as dispatch;
 use recoup_operators::facts;
 use recoup_operators::memory::table::{Snapshot, Table};
 
-use super::plain::written;
+use super::lines;
 
 /// A relation that the program promises.
 struct Promised {
@@ -351,14 +349,10 @@ impl Relations {
 
 fn write_csv(path: &Path, table: &Table) -> Result<(), String> {
     let file = File::create(path).map_err(|error| error.to_string())?;
-    let mut writer = csv::WriterBuilder::new().with_header(true).build(BufWriter::new(file));
-    // A relation without rows still has its header.
-    let none = RecordBatch::new_empty(table.schema().clone());
-    for rows in std::iter::once(none).chain(table.snapshot().batches()) {
-        writer.write(&written(&rows)).map_err(|error| error.to_string())?;
-    }
-    let buffered = writer.into_inner().into_inner();
-    buffered.map(drop).map_err(|error| error.to_string())
+    let schema = table.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let written = lines::write(file, &names, table.snapshot().batches());
+    written.map_err(|error| error.to_string())
 }
 
 fn write_parquet(path: &Path, table: &Table) -> Result<(), String> {

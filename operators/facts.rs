@@ -263,11 +263,37 @@ pub fn stamped() -> SchemaRef {
     schema(columns)
 }
 
-/// What dispatch takes: a stamped row with its price, null where it has none.
+/// A stamped row with its price, null where it has none.
 pub fn priced() -> SchemaRef {
     let mut fields: Vec<_> = stamped().fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new("price", MONEY, true)));
     Arc::new(Schema::new(fields))
+}
+
+/// What dispatch takes: of a priced row what says whose loan it is, which desks may take it and
+/// what it is worth. Every column is copied on its way through the joins of pricing.
+pub fn appraised() -> SchemaRef {
+    const TAKEN: [&str; 16] = [
+        "shard",
+        "seq",
+        "row",
+        "kind",
+        "at",
+        "borrower_key",
+        "loan_id",
+        "lender_id",
+        "product",
+        "province",
+        "currency",
+        "balance",
+        "days_past_due",
+        "bucket",
+        "event_time",
+        "price",
+    ];
+    let all = priced();
+    let taken = all.fields().iter().filter(|field| TAKEN.contains(&field.name().as_str()));
+    Arc::new(Schema::new(taken.cloned().collect::<Vec<_>>()))
 }
 
 /// What dispatch says of every letter: who holds the loan once it is read.

@@ -6,7 +6,22 @@
 
 CREATE VIEW indexed AS
 SELECT
-    s.*,
+    s.shard,
+    s.seq,
+    s.row,
+    s.kind,
+    s.at,
+    s.borrower_key,
+    s.loan_id,
+    s.lender_id,
+    s.product,
+    s.province,
+    s.currency,
+    s.balance,
+    s.days_past_due,
+    s.bucket,
+    s.score,
+    s.event_time,
     m.idx AS idx
 FROM market AS m
 RIGHT JOIN stamped AS s ON m.province = s.province AND m.product = s.product;
@@ -17,30 +32,17 @@ SELECT
     i.seq,
     i.row,
     i.kind,
-    i.cause,
     i.at,
     i.borrower_key,
     i.loan_id,
     i.lender_id,
-    i.borrower_id,
     i.product,
     i.province,
     i.currency,
-    i.principal,
-    i.interest,
-    i.penalty,
-    i.fee,
     i.balance,
     i.days_past_due,
     i.bucket,
-    i.origination_date,
-    i.due_date,
-    i.phone_masked,
-    i.score,
-    i.contactable,
-    i.event_id,
     i.event_time,
-    i.delinquent_days,
     CAST(
         present_value(
             i.balance, c.months, c.commission_rate, c.servicing_cost, c.discount_rate

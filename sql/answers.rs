@@ -97,7 +97,9 @@ impl Answers {
         &self,
         relations: &[(String, Vec<RecordBatch>)],
     ) -> Result<Vec<(String, RecordBatch)>, Mistake> {
-        for (name, rows) in relations {
+        // What no view reads is not gathered.
+        let read = |name: &String| self.views.iter().any(|view| view.reads.contains(name));
+        for (name, rows) in relations.iter().filter(|(name, _)| read(name)) {
             if let Some(slot) = self.slots.get(name) {
                 slot.set(joined(slot.schema(), rows.clone()));
             }

@@ -214,6 +214,8 @@ impl Cases {
 pub struct Segments {
     pub keys: Keys,
     pub bucket: Vec<u8>,
+    /// The key being made, kept so that making one allocates nothing.
+    key: String,
 }
 
 /// Parts of a segment's key; a character no province or product has.
@@ -221,8 +223,13 @@ pub const PART: char = '\u{1f}';
 
 impl Segments {
     pub fn row(&mut self, province: &str, product: &str, bucket: usize, lender: &str) -> u32 {
-        let key = format!("{bucket}{PART}{province}{PART}{product}{PART}{lender}");
-        let (row, fresh) = self.keys.row(&key);
+        self.key.clear();
+        self.key.push(char::from(b'0' + bucket.min(9) as u8));
+        for part in [province, product, lender] {
+            self.key.push(PART);
+            self.key.push_str(part);
+        }
+        let (row, fresh) = self.keys.row(&self.key);
         if fresh {
             self.bucket.push(bucket.min(6) as u8);
         }

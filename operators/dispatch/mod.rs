@@ -62,7 +62,7 @@ pub use choose::admits;
 pub const VERB: Verb = Verb {
     name: "dispatch",
     about: "Gives each case to the desk where it is worth most after paying for capacity.",
-    takes: crate::facts::priced,
+    takes: crate::facts::appraised,
     says: &[
         Says { name: "held", schema: crate::facts::held },
         Says { name: "placements", schema: crate::facts::placements },

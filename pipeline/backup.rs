@@ -287,7 +287,7 @@ fn anew(message: Message, created: &BTreeMap<&str, i64>) -> Outgoing {
         (Some(cursor), Some(created)) => Cursor { input_created: *created, ..cursor }.encode(),
         _ => payload,
     };
-    Outgoing { subject, headers, payload, expects: None }
+    Outgoing { subject, headers, payload, rows: None, expects: None }
 }
 
 /// Stores messages in batches, each at its old sequence; answers with the last one.

@@ -129,8 +129,10 @@ impl Batch {
     }
 
     /// From now on the relations are kept by whoever receives their rows, and the log forgets what
-    /// everybody has read: memory is that of the loans, not of their history.
+    /// everybody has read: memory is that of the loans, not of their history. Nothing is written
+    /// that nobody will read again: rows go from stage to stage as they are.
     pub fn hand_out(&mut self, rows: SyncSender<Rows>) {
+        pack(&mut self.stages, Packing::Carried);
         self.away = Some(rows);
     }
 
@@ -150,7 +152,7 @@ impl Batch {
             Some(front) => front,
             None => {
                 let (rules, sources, decoder) = &mut self.program;
-                Front::open(rules, sources, std::mem::take(decoder))?
+                Front::open(rules, sources, std::mem::take(decoder), Packing::Plain)?
             }
         };
         // The log has all five streams, as a broker would.
@@ -303,6 +305,11 @@ fn open(
         stages.push((group, here.wait(log.read(shape.reads, &filters, after))?));
     }
     Ok(stages)
+}
+
+/// How these stages write what they say.
+fn pack(stages: &mut Stages, packing: Packing) {
+    stages.iter_mut().for_each(|(group, _)| group.packing = packing);
 }
 
 /// Steps stages until nothing is left to read; answers with what the books broke.

@@ -339,6 +339,7 @@ fn member(open: &Open, part: &Part) -> Member {
         subject: cursor_subject.clone(),
         headers: Vec::new(),
         payload: cursor.encode(),
+        rows: None,
         expects: Some(open.expects),
     };
     Member { said, fence }

@@ -95,7 +95,7 @@ pub async fn begin(log: &dyn Log, out: &str, first: &Cursor, shards: u32) -> Res
     }
     let first_ones = subjects.into_iter().zip(0..).map(|(subject, shard)| {
         let payload = Cursor { shard, ..first.clone() }.encode();
-        Outgoing { subject, headers: Vec::new(), payload, expects: Some(0) }
+        Outgoing { subject, headers: Vec::new(), payload, rows: None, expects: Some(0) }
     });
     let first_ones = first_ones.collect::<Vec<_>>();
     if first_ones.len() > BATCH_MESSAGES_MAX {

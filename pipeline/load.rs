@@ -261,6 +261,7 @@ impl<'a> Loading<'a> {
             subject: self.subject.clone(),
             headers: Vec::new(),
             payload: serde_json::to_vec(&next).map(Bytes::from).unwrap_or_default(),
+            rows: None,
             expects: Some(self.expects),
         };
         let member = Member { said, fence };
@@ -292,6 +293,7 @@ impl<'a> Loading<'a> {
                 header("Recoup-Source", source),
             ],
             payload: part.bytes,
+            rows: None,
             expects: None,
         };
         let limit = self.log.payload_max();

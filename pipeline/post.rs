@@ -178,6 +178,7 @@ fn messages(
             (PART.into(), format!("{}/{count}", i + 1)),
         ],
         payload,
+        rows: None,
         expects: (i == 0).then_some(expects),
     };
     Ok(payloads.into_iter().enumerate().map(message).collect())

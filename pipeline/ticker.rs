@@ -139,6 +139,7 @@ async fn post(
         subject: SUBJECT.into(),
         headers: vec![(ROUNDS.into(), rounds.to_string()), (DAY.into(), day.to_string())],
         payload: payload.unwrap_or_default(),
+        rows: None,
         expects: Some(fence),
     };
     log.commit("loans", &[message]).await.map(drop)

@@ -77,6 +77,6 @@ impl Rest {
         for _ in 0..self.number()? {
             headers.push((self.text()?, self.text()?));
         }
-        Some(Message { seq, subject, headers, payload: self.part()?, at: 0 })
+        Some(Message { seq, subject, headers, payload: self.part()?, rows: None, at: 0 })
     }
 }

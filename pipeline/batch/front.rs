@@ -8,11 +8,12 @@ use std::time::Duration;
 use recoup_operators::Rules;
 use recoup_sql::Source;
 
-use super::{BatchError, LIMIT, ROUND_FACTS, Stages, open, stepped};
+use super::{BatchError, LIMIT, ROUND_FACTS, Stages, open, pack, stepped};
 use crate::decoder::Decoder;
 use crate::drive::Waiting;
 use crate::log::memory::MemoryLog;
 use crate::log::{Log, Outgoing, Reader};
+use crate::rows::Packing;
 
 const STREAMS: [&str; 3] = ["intake", "reports", "loans"];
 
@@ -43,12 +44,18 @@ pub struct Front {
 }
 
 impl Front {
-    pub fn open(rules: &Rules, sources: &[Source], decoder: Decoder) -> Result<Self, BatchError> {
+    pub fn open(
+        rules: &Rules,
+        sources: &[Source],
+        decoder: Decoder,
+        packing: Packing,
+    ) -> Result<Self, BatchError> {
         let log = MemoryLog::new();
         for stream in STREAMS {
             Waiting::Here.wait(log.create(stream))?;
         }
-        let stages = open(&log, rules, sources, decoder, &["normalize", "register"])?;
+        let mut stages = open(&log, rules, sources, decoder, &["normalize", "register"])?;
+        pack(&mut stages, packing);
         let said = ["reports", "loans"].map(|stream| Waiting::Here.wait(log.read(stream, &[], 0)));
         let [reports, loans] = said;
         Ok(Front { log, stages, said: [reports?, loans?], facts: 0 })
@@ -94,6 +101,7 @@ fn said(reader: &mut dyn Reader) -> Result<Vec<Outgoing>, BatchError> {
             subject: one.subject,
             headers: one.headers,
             payload: one.payload,
+            rows: one.rows,
             expects: None,
         }));
     }

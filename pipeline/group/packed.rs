@@ -18,6 +18,10 @@ pub fn packed(
     packing: Packing,
     payload_max: usize,
 ) -> Vec<Outgoing> {
+    if packing == Packing::Carried {
+        let rows = Some(rows.clone());
+        return vec![Outgoing { subject: subject.into(), rows, ..Outgoing::default() }];
+    }
     let room = payload_max.saturating_sub(subject.len() + HEADERS_ROOM);
     let payloads = rows::encode(rows, packing, room);
     let of = payloads.len();
@@ -33,7 +37,7 @@ pub fn packed(
         subject: subject.into(),
         headers: headers(&payload, at),
         payload,
-        expects: None,
+        ..Outgoing::default()
     };
     parts.map(message).collect()
 }

@@ -159,6 +159,7 @@ impl JetStreamLog {
             subject: held.subject.to_string(),
             headers: told(Some(&held.headers)),
             payload: held.payload,
+            rows: None,
             at: micros(held.time.unix_timestamp_nanos()),
         }))
     }
@@ -308,6 +309,7 @@ impl Feed {
             subject: came.subject.to_string(),
             headers: told(came.headers.as_ref()),
             payload: came.payload.clone(),
+            rows: None,
             at: micros(info.published.unix_timestamp_nanos()),
         };
         Ok(Delivered { message, count, pending })

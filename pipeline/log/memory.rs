@@ -203,7 +203,7 @@ impl Kept {
             }
         }
         self.messages.reserve(batch.len());
-        for Outgoing { subject, headers, payload, .. } in batch {
+        for Outgoing { subject, headers, payload, rows, .. } in batch {
             let seq = self.last() + 1;
             // A subject is new once and seen again a thousand times.
             match self.newest.get_mut(subject.as_str()) {
@@ -215,8 +215,8 @@ impl Kept {
             self.bytes += payload.len() as u64;
             let mut headers = headers.clone();
             headers.sort();
-            let (subject, payload) = (subject.clone(), payload.clone());
-            self.messages.push(Message { seq, subject, headers, payload, at });
+            let (subject, payload, rows) = (subject.clone(), payload.clone(), rows.clone());
+            self.messages.push(Message { seq, subject, headers, payload, rows, at });
         }
         Ok(self.last())
     }

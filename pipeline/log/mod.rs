@@ -16,24 +16,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use datafusion::arrow::record_batch::RecordBatch;
 
 /// A stored message. `at` is the instant it was stored, microseconds UTC.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Message {
     pub seq: u64,
     pub subject: String,
     pub headers: Vec<(String, String)>,
     pub payload: Bytes,
+    /// What was said, where it never left this process; the payload is then empty.
+    pub rows: Option<RecordBatch>,
     pub at: i64,
 }
 
 /// A message to be stored. With `expects`, its batch is refused unless the last message of this
 /// subject has that sequence (0: there is none).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outgoing {
     pub subject: String,
     pub headers: Vec<(String, String)>,
     pub payload: Bytes,
+    /// Rows that only a log in this process takes, in place of a payload.
+    pub rows: Option<RecordBatch>,
     pub expects: Option<u64>,
 }
 

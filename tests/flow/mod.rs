@@ -170,6 +170,7 @@ fn messages_of_one_record_are_the_same_rows_however_many_are_read_at_once() {
             subject: subject.to_string(),
             headers: vec![],
             payload: bytes::Bytes::from_static(text.as_bytes()),
+            rows: None,
             at: 0,
         })
         .collect();

@@ -340,7 +340,7 @@ pub async fn copied(from: &dyn Log, change: impl Fn(&str, &mut Outgoing, u64)) -
         log.create(stream).await.unwrap();
         for message in all(from, stream).await {
             let Message { seq, subject, headers, payload, .. } = message;
-            let mut copy = Outgoing { subject, headers, payload, expects: None };
+            let mut copy = Outgoing { subject, headers, payload, rows: None, expects: None };
             change(stream, &mut copy, seq);
             log.commit(stream, &[copy]).await.unwrap();
         }

@@ -80,6 +80,7 @@ impl Normalize {
             subject: "intake.L1.file.0".into(),
             headers: vec![(FORMAT.into(), format.into())],
             payload: payload.into(),
+            rows: None,
             at: 0,
         };
         let began = worked();

@@ -85,7 +85,14 @@ impl Log for Scripted {
 }
 
 fn message(seq: u64, subject: &str, payload: Bytes) -> Message {
-    Message { seq, subject: subject.into(), headers: Vec::new(), payload, at: 1_000_000 }
+    Message {
+        seq,
+        subject: subject.into(),
+        headers: Vec::new(),
+        payload,
+        rows: None,
+        at: 1_000_000,
+    }
 }
 
 fn said(seq: u64, subject: &str, rows: &RecordBatch) -> Message {

@@ -17,6 +17,7 @@ use crate::decoder::{Decoder, FORMAT, NOBODY, ROW, SOURCE};
 use crate::log::Outgoing;
 use crate::post;
 use crate::program;
+use crate::rows::Packing;
 use crate::serve::relations::{self, Relations};
 use crate::settings::Settings;
 
@@ -62,7 +63,7 @@ pub fn batch(args: &BatchArgs, settings: &Settings) -> Result<(), Failure> {
         });
         let (hand_on, nexts) = sync_channel(AHEAD);
         let ahead = scope.spawn(|| {
-            let front = Front::open(&rules, &sources, decoder)?;
+            let front = Front::open(&rules, &sources, decoder, Packing::Carried)?;
             run_ahead(args, &lender, front, hand_on)
         });
         let behind = run_behind(args, &mut batch, said, nexts);
@@ -104,6 +105,7 @@ fn run_ahead(
                     (ROW.into(), part.first_row.to_string()),
                 ],
                 payload: part.bytes,
+                rows: None,
                 expects: None,
             };
             facts += part.rows as usize;

@@ -240,8 +240,7 @@ pub async fn restore(
 ) -> Result<Manifest, BackupError> {
     let place = Place { store, folder };
     let (path, bytes) = place.get(MANIFEST).await?;
-    let manifest =
-        Manifest::opened(&bytes).map_err(|what| BackupError::Torn { path, what })?;
+    let manifest = Manifest::opened(&bytes).map_err(|what| BackupError::Torn { path, what })?;
     let mut created = BTreeMap::new();
     for stream in ORDER {
         log.create(stream).await?;

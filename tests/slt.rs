@@ -103,6 +103,7 @@ fn publish(batch: &mut Batch, format: &str, body: String) -> Result<(), String> 
         subject: "intake.L1.file.0".into(),
         headers: vec![(FORMAT.into(), format.into())],
         payload: body.into_bytes().into(),
+        rows: None,
         expects: None,
     };
     batch.publish(message, "file", 1).map_err(|error| error.to_string())?;

@@ -115,7 +115,7 @@ fn copy(lost: impl Fn(u64) -> bool) -> Copy {
     for seq in (1..=5_000).filter(|seq| !lost(*seq)) {
         let payload = format!("{seq}").into();
         let subject = "loans.0.letters".to_string();
-        copy.add(&Message { seq, subject, headers: vec![], payload, at: 0 });
+        copy.add(&Message { seq, subject, headers: vec![], payload, rows: None, at: 0 });
     }
     copy
 }
@@ -150,6 +150,7 @@ fn a_copy_that_lost_messages_is_named_with_the_place() {
         subject: "x".into(),
         headers: vec![],
         payload: "".into(),
+        rows: None,
         at: 0,
     });
     let found = examine_copies(&copies(Some(other)));

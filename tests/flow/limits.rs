@@ -59,6 +59,7 @@ fn message(seq: u64, format: &str, payload: Vec<u8>) -> Message {
         subject: "intake.L1.file.0".into(),
         headers: vec![(FORMAT.into(), format.into())],
         payload: payload.into(),
+        rows: None,
         at: 0,
     }
 }

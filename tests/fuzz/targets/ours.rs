@@ -24,6 +24,7 @@ pub fn rows(bytes: &[u8]) {
         subject: "loans.0.letters".into(),
         headers: vec![],
         payload: Bytes::copy_from_slice(bytes),
+        rows: None,
         at: 0,
     };
     let Ok(batches) = rows::of(&message) else { return };

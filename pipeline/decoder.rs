@@ -102,6 +102,10 @@ pub struct Facts {
 
 /// What a message becomes when it is read, at most.
 pub fn weight(message: &Message) -> Weight {
+    // Rows that were never written do not unfold.
+    if let Some(rows) = &message.rows {
+        return Weight { rows: rows.num_rows(), bytes: 0 };
+    }
     let format = if is_intake(message) { format(message) } else { Format::Arrow };
     let weight = decode::weight(format, &message.payload);
     // What we wrote ourselves unfolds to a few times its size, and never to more.

@@ -74,7 +74,7 @@ fn a_mistake_names_file_line_column_text_and_hint() {
             "",
             "semicolon",
         ),
-        ("i.score,\n", "", "40_reprice.sql", "needs the column score", "score"),
+        ("i.bucket,\n", "", "40_reprice.sql", "needs the column bucket", "bucket"),
     ];
     for (from, to, file, what, hint) in table {
         let found = recoup_sql::compile::check(&changed(from, to), &Rules::default());
@@ -98,8 +98,8 @@ fn what_is_no_function_of_its_arguments_is_refused() {
         ("random()", "hash of the fact"),
         ("uuid()", "hash of the fact"),
     ] {
-        let to = format!("i.contactable,\n    CAST({function} AS VARCHAR) AS told,");
-        let found = recoup_sql::compile::check(&changed("i.contactable,", &to), &Rules::default());
+        let to = format!("i.event_time,\n    CAST({function} AS VARCHAR) AS told,");
+        let found = recoup_sql::compile::check(&changed("i.event_time,", &to), &Rules::default());
         let mistake = found.first().unwrap_or_else(|| panic!("{function} is let through"));
         assert!(mistake.what.contains("another answer each time"), "{mistake}");
         assert!(mistake.hint.contains(hint), "{mistake}");

@@ -52,7 +52,8 @@ fn price(folder: &Path, more: &[&str]) -> String {
 fn a_user_changes_one_statement_without_touching_rust() {
     let folder = folder();
     assert_eq!(price(folder.path(), &[]), "490.00");
-    let (from, to) = ("i.balance * c.recovery_rate", "(i.principal + i.fee) * 0.25");
+    let from = "i.balance * c.recovery_rate";
+    let to = "i.balance * CASE WHEN i.days_past_due > 40 THEN 0.25 ELSE 0.50 END";
     change(folder.path(), "40_reprice.sql", from, to);
     let own = ["--set", "program.folder=sql"];
     said(&recoup(folder.path(), &[], &[&["check"][..], &own].concat()));

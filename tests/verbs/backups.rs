@@ -4,7 +4,7 @@ use recoup::log::Log;
 use serde_json::json;
 
 use super::lender::{AGENCIES, CURVE, LOANS, MARKET, PAID, write};
-use super::{Place, ended};
+use super::{Place, ended, until};
 use crate::log::World;
 
 const LEDGER: &str = "SELECT sum(amount), count(*) FROM ledger WHERE amount > 0";
@@ -38,6 +38,11 @@ fn a_trimmed_deployment_is_restored_into_an_empty_cluster_and_goes_on() {
     let owed = place.ask("SELECT sum(balance) FROM loans").unwrap();
     // As a worker does its work: a backup may be taken at any time.
     let working = place.start(&["run"]);
+    until("the worker to have every shard", || {
+        let status = place.status();
+        let shards = status["shards"].as_array()?;
+        shards.iter().all(|shard| shard["owner"] != "").then_some(())
+    });
     let told = place.says(&["backup", "kept"]);
     assert!(told.contains("book: ") && !told.contains("\n0 snapshots"), "{told}");
     reading.stop();

@@ -49,7 +49,7 @@ const BROKEN: [(&str, &str, &[&str]); 10] = [
     (
         "curves",
         "",
-        &["f.csv:0: there is no table \"curves\"; there are curve, market, agencies, desks, \
+        &["f.csv: there is no table \"curves\"; there are curve, market, agencies, desks, \
            contracts, waterfalls, authorities, calendars, pauses, exclusions, remittances"],
     ),
     ("market", "province,idx\n", &["f.csv:1: column product is missing"]),

@@ -222,7 +222,8 @@ fn civil(day: i64) -> Option<(u64, u64, u64)> {
     let month = (5 * of_year + 2) / 153;
     let date = of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
-    Some((year + era * 400 - 400 + u64::from(month <= 2), month, date))
+    // The era that was added goes last: the year 0 begins before its March.
+    Some((year + era * 400 + u64::from(month <= 2) - 400, month, date))
 }
 
 /// `T08:30:00Z` for microseconds of a day, with three or six digits more where there are any.

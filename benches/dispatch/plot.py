@@ -114,7 +114,7 @@ def value_over_a_day():
     save(figure, "day.svg")
 
 
-PICTURES = {"gap": gap_against_evaluations, "rounds": gap_against_rounds, "value": value_by_capacity,
-            "size": cost_against_size, "day": value_over_a_day}
+PICTURES = {"gap": gap_against_evaluations, "rounds": gap_against_rounds,
+            "value": value_by_capacity, "size": cost_against_size, "day": value_over_a_day}
 for picture in sys.argv[2:] or PICTURES:
     PICTURES[picture]()

@@ -75,7 +75,7 @@ fn a_spoilt_backup_is_not_restored() {
     let batch = worked();
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let folder = Path::from("kept");
-    let manifest = block_on(backup(batch.log(), &store, &folder)).unwrap();
+    let manifest = block_on(backup(batch.log(), None, super::SHARDS, &store, &folder)).unwrap();
     assert_eq!(restored(&store, &folder).unwrap(), manifest);
     let mut files = BTreeSet::from(["manifest.json".to_string()]);
     files.extend(manifest.streams.values().flat_map(|kept| kept.objects.clone()));
@@ -93,7 +93,7 @@ fn a_spoilt_backup_is_not_restored() {
 }
 
 fn restored(store: &Arc<dyn ObjectStore>, folder: &Path) -> Result<Manifest, BackupError> {
-    block_on(restore(&MemoryLog::new(), store, folder))
+    block_on(restore(&MemoryLog::new(), None, store, folder))
 }
 
 /// 40 cases: a key that was touched is no key. With another one nobody would be known again.

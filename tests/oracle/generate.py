@@ -58,7 +58,7 @@ class Life:
         self.days = dice.choice((-5, 0, 1, 12, 30, 31, 47, 60, 61, 90, 91, 170, 181, 355, 361))
         self.debt = [dice.randint(0, 9_000), dice.choice((0, 500, 1250)), dice.randint(0, 60_000),
                      int(dice.lognormvariate(12.3, 1.0))]
-        if dice.random() < 0.0005 and not plain:
+        if dice.random() < 0.0005 and not self.plain:
             self.debt[3] = 999_999_999_999_999 - dice.randint(0, 99_999)
         self.now = START + dice.randint(0, 120 * DAY)
         self.origin = self.now - dice.randint(60, 900) * DAY

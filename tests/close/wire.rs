@@ -101,5 +101,5 @@ async fn an_agency_s_report_is_compared_with_a_reading_room_that_is_up() {
     let expected =
         ["p1 matched", "p2 matched", "p3 different", "p4 missing_there", "p9 missing_here"];
     assert_eq!(classes, expected);
-    assert_eq!(errors, "recoup: 3 of 5 movements differ, 0 lines were not read\n");
+    assert_eq!(errors, "recoup: 3 of 5 movements differ, 0 lines not read\n");
 }

@@ -74,7 +74,13 @@ fn a_mistake_names_file_line_column_text_and_hint() {
             "",
             "semicolon",
         ),
-        ("i.bucket,\n", "", "40_reprice.sql", "needs the column bucket", "bucket"),
+        (
+            "i.days_past_due,\n",
+            "",
+            "40_reprice.sql",
+            "needs the column days_past_due",
+            "days_past_due",
+        ),
     ];
     for (from, to, file, what, hint) in table {
         let found = recoup_sql::compile::check(&changed(from, to), &Rules::default());

@@ -102,6 +102,7 @@ fn a_relation_first_seen_gets_a_table_and_demand_does_not() {
     let names: Vec<&str> = relations.names().collect();
     let promised = [
         "days",
+        "instalments",
         "ledger",
         "loans",
         "lots",

@@ -169,6 +169,7 @@ async fn what_is_not_reading_is_refused() {
         "clearing",
         "days",
         "decisions",
+        "instalments",
         "ledger",
         "loans",
         "placements",

@@ -73,7 +73,7 @@ def stop(demo, program):
 
 def ask(line, query):
     """What the printed line answers to a query."""
-    asked = ["sh", "-c", f'exec {line} -X -At -c "$0"', query]
+    asked = ["sh", "-c", f'{line} -X -At -c "$0"', query]
     return subprocess.run(asked, capture_output=True, text=True, check=False)
 
 

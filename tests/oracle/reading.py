@@ -137,7 +137,9 @@ KEY = bytearray(32)
 def use_key(file):
     """Takes the token key of a deployment's key file."""
     with open(file, encoding="utf-8") as secret:
-        KEY[:] = hmac.new(bytes.fromhex(secret.read().strip()), b"recoup token", "sha256").digest()
+        # 64 bytes in hexadecimal; a check may stand behind them.
+        key = bytes.fromhex(secret.read().strip()[:128])
+    KEY[:] = hmac.new(key, b"recoup token", "sha256").digest()
 
 
 def token(text):

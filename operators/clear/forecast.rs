@@ -48,11 +48,14 @@ pub struct Forecast {
     pub known: i64,
 }
 
+/// Bins in order, each with its count and its sum of prices.
+pub type Listed = Vec<(i64, (i64, i64))>;
+
 /// What the rest of a stretch should bring.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outlook {
     /// Thousandths of cases by kind: bins in order, with counts and sums of prices.
-    pub kinds: BTreeMap<String, Vec<(i64, (i64, i64))>>,
+    pub kinds: BTreeMap<String, Listed>,
     /// Whole places by desk.
     pub freed: BTreeMap<u16, i64>,
     /// Rounds that are left.
@@ -202,7 +205,7 @@ impl Forecast {
     }
 
     /// So many thousandths of cases, in the mix seen so far.
-    fn mixed(&self, volume: i128) -> BTreeMap<String, Vec<(i64, (i64, i64))>> {
+    fn mixed(&self, volume: i128) -> BTreeMap<String, Listed> {
         let count = |kinds: &BTreeMap<String, Bins>| -> i128 {
             kinds.values().flat_map(|bins| bins.values()).map(|bin| i128::from(bin.0)).sum()
         };
@@ -210,7 +213,7 @@ impl Forecast {
         if whole == 0 {
             return BTreeMap::new();
         }
-        let mut mixed: BTreeMap<String, Vec<(i64, (i64, i64))>> = BTreeMap::new();
+        let mut mixed: BTreeMap<String, Listed> = BTreeMap::new();
         for (kinds, times) in [(&self.before, 1), (&self.today, i128::from(WHOLE))] {
             // One division for all: what follows is a product and a shift.
             let rate = (volume << FINE) * times / whole;
@@ -239,7 +242,7 @@ impl Forecast {
 }
 
 /// Sorts bins, and makes one of those that are the same.
-pub fn join(bins: &mut Vec<(i64, (i64, i64))>) {
+pub fn join(bins: &mut Listed) {
     // What comes in is a few sorted runs: a stable sort only merges them.
     bins.sort_by_key(|bin| bin.0);
     bins.dedup_by(|next, known| {

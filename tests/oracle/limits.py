@@ -16,7 +16,7 @@ from decimal import Decimal
 
 from compare import compare_refused, compare_rows, load
 from market import SHARE, Market, half_away, rows
-from reading import BUCKETS, cents
+from reading import BUCKETS
 
 SUMMED = ("count", "collected", "penalty", "fee", "interest", "principal", "over")
 UNIT = SHARE * SHARE
@@ -75,7 +75,7 @@ def check_value(row, loan, market, case, say):
     if desk is None:
         say(f"placements {row['loan_id']}: no agency {row['agency_id']}")
         return
-    price, value = cents(row["price"]), cents(row["value"])
+    price, value = (int(Decimal(row[name]).scaleb(2)) for name in ("price", "value"))
     found = False
     for bucket in range(len(BUCKETS)):
         terms = Terms(loan, bucket, price)

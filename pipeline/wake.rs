@@ -222,7 +222,13 @@ pub async fn claim(
                 // It has moved once more: what we woke from is older, and that is all.
                 Outcome::Fenced => {
                     let subject = cursor::subject(shape.writes, shape.name, number);
-                    cursor::read(log, shape.writes, &subject).await?
+                    let (cursor_seq, cursor) = cursor::read(log, shape.writes, &subject).await?;
+                    if why.contains_key(&number) && !cursor.owner.is_empty() {
+                        // Nobody had it when it was seen; somebody was faster.
+                        group.release(number);
+                        continue;
+                    }
+                    (cursor_seq, cursor)
                 }
                 Outcome::Lost(what) => return Err(LogError::Lost(what)),
                 Outcome::TooLarge => {

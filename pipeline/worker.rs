@@ -7,6 +7,7 @@
 //! takes over those of others, is `crate::crew`.
 
 mod board;
+mod replay;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -137,10 +138,15 @@ impl Worker {
         let waiting = Waiting::On(self.runtime.clone());
         let mut thread = Thread::open(self, shape.name, shards);
         let mut group = self.group(shape)?;
-        while let Err(error) = waiting.wait(self.wake(&mut group, shards, seen)) {
+        while let Err(error) = waiting.wait(self.wake(&mut group, shards)) {
             self.bear(&waiting, shape, error)?;
         }
         let mut reader = self.reader(&waiting, &group)?;
+        let caught_up = self.catch_up(&waiting, reader.as_mut(), &mut group);
+        caught_up.inspect_err(|stopped| self.diverged(stopped))?;
+        while let Err(error) = waiting.wait(self.claim(&mut group, seen)) {
+            self.bear(&waiting, shape, error)?;
+        }
         let mut saved = Instant::now();
         while !self.stop.load(Ordering::Relaxed) && !group.shards.is_empty() {
             thread.stands(&group);
@@ -192,11 +198,15 @@ impl Worker {
                 Ok(None)
             }
             Err(stopped) => {
-                if matches!(stopped, Stopped::Diverged(_)) {
-                    self.metrics.broken_invariants.with_label_values(&[REPLAY]).inc();
-                }
+                self.diverged(&stopped);
                 Err(stopped.into())
             }
+        }
+    }
+
+    fn diverged(&self, stopped: &Stopped) {
+        if matches!(stopped, Stopped::Diverged(_)) {
+            self.metrics.broken_invariants.with_label_values(&[REPLAY]).inc();
         }
     }
 
@@ -210,22 +220,19 @@ impl Worker {
         Ok(group)
     }
 
-    /// Wakes shards and makes them ours.
-    async fn wake(
-        &self,
-        group: &mut Group,
-        shards: &[u32],
-        seen: &BTreeMap<u32, Seen>,
-    ) -> Result<(), LogError> {
-        let log = self.log.as_ref();
-        wake::wake(log, self.snapshots.as_ref(), group, shards).await?;
+    async fn wake(&self, group: &mut Group, shards: &[u32]) -> Result<(), LogError> {
+        wake::wake(self.log.as_ref(), self.snapshots.as_ref(), group, shards).await
+    }
+
+    /// Makes shards ours, but for those that have found an owner since they were seen.
+    async fn claim(&self, group: &mut Group, seen: &BTreeMap<u32, Seen>) -> Result<(), LogError> {
         for (number, seen) in seen {
             if group.shards.get(number).is_some_and(|shard| shard.cursor_seq != seen.cursor_seq) {
                 group.release(*number);
             }
         }
         let why = seen.iter().map(|(number, seen)| (*number, seen.why.clone())).collect();
-        wake::claim(log, group, &why, &Backoff).await
+        wake::claim(self.log.as_ref(), group, &why, &Backoff).await
     }
 
     fn reader(&self, waiting: &Waiting, group: &Group) -> Result<Box<dyn Reader>, WorkerError> {

@@ -28,6 +28,26 @@ impl Group {
         self.held.drain(..ready).collect()
     }
 
+    /// The same, but only what stands at or before a sequence; the rest is held.
+    pub fn gather_until(&mut self, messages: Vec<Message>, bound: u64) -> Vec<Message> {
+        let newest = self.held.last().map_or(0, |message| message.seq);
+        self.held.extend(messages.into_iter().filter(|message| message.seq > newest));
+        let ready = self.held.partition_point(|message| message.seq <= bound);
+        self.held.drain(..ready).collect()
+    }
+
+    /// How many sequences the shard that is furthest behind has to replay; none where a step was
+    /// begun and not finished, which is for whoever owns the shard.
+    pub fn behind(&self) -> u64 {
+        let cursors = || self.shards.values().map(|shard| &shard.cursor);
+        if cursors().any(|cursor| cursor.sent > 0) {
+            return 0;
+        }
+        let bound = cursors().map(|cursor| cursor.seq).min().unwrap_or_default();
+        let read = self.shards.values().map(|shard| shard.read).min().unwrap_or_default();
+        bound.saturating_sub(read)
+    }
+
     /// Cuts messages into steps: a fact that all hear is alone, no step goes across the place that
     /// a shard must be replayed to, and a begun step comes before its messages come for others.
     /// A step has room for so many rows and bytes, as its messages unfold to.

@@ -142,7 +142,7 @@ impl Worker {
             self.bear(&waiting, shape, error)?;
         }
         let mut reader = self.reader(&waiting, &group)?;
-        let caught_up = self.catch_up(&waiting, reader.as_mut(), &mut group);
+        let caught_up = self.catch_up(&waiting, reader.as_mut(), &mut group, &mut thread);
         caught_up.inspect_err(|stopped| self.diverged(stopped))?;
         while let Err(error) = waiting.wait(self.claim(&mut group, seen)) {
             self.bear(&waiting, shape, error)?;

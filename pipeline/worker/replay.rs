@@ -5,9 +5,11 @@
 //! committed meanwhile after that, until little is left. Nothing beyond a cursor is stepped here,
 //! so nothing is said.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Worker;
+use super::board::Thread;
 use crate::cursor;
 use crate::drive::{Stopped, Waiting};
 use crate::group::Group;
@@ -26,13 +28,14 @@ impl Worker {
         waiting: &Waiting,
         reader: &mut dyn Reader,
         group: &mut Group,
+        thread: &mut Thread<'_>,
     ) -> Result<(), Stopped> {
         for _ in 0..ROUNDS {
             if !group.stage.shape.remembers || group.behind() <= FEW {
                 break;
             }
             let caught_up = self
-                .replay(waiting, reader, group)
+                .replay(waiting, reader, group, thread)
                 .and_then(|()| Ok(waiting.wait(follow(self.log.as_ref(), group))?));
             match caught_up {
                 Ok(true) => {}
@@ -49,6 +52,7 @@ impl Worker {
         waiting: &Waiting,
         reader: &mut dyn Reader,
         group: &mut Group,
+        thread: &mut Thread<'_>,
     ) -> Result<(), Stopped> {
         let bound = group.shards.values().map(|shard| shard.cursor.seq).min().unwrap_or_default();
         let limit = self.tempo.limit;
@@ -60,7 +64,8 @@ impl Worker {
                 let step = group.step(part)?;
                 assert!(step.commits.is_empty(), "what was committed is not said again");
             }
-            if last >= bound {
+            thread.stands(group);
+            if last >= bound || self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
         }

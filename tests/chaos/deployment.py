@@ -9,9 +9,11 @@ import csv
 import glob
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 
 from servers import Worker
@@ -24,6 +26,8 @@ from reading import Refused, read  # noqa: E402
 STREAMS = ("intake", "reports", "loans", "book", "statements")
 KEYS = {"loans": ("loan_id",), "prices": ("loan_id",), "placements": ("loan_id",),
         "statements": ("lender_id", "agency_id", "day", "currency")}
+# A scenario must have ended after so many seconds, unless it says otherwise.
+BOUND = 900
 
 
 class Deployment:
@@ -40,7 +44,23 @@ class Deployment:
                     "RECOUP_KEYS_FILE": os.path.join(folder, "key")}
         self.case = os.path.join(folder, "case")
         self.workers = []
+        signal.signal(signal.SIGALRM, self.too_long)
+        signal.alarm(BOUND)
         self.prepare(files)
+
+    def bound(self, seconds):
+        """From now on it must end within so many seconds."""
+        signal.alarm(seconds)
+
+    def too_long(self, _signal, frame):
+        """Nothing may hang: says where it stands, and how every log ends."""
+        print("this takes too long; it stands here:", flush=True)
+        traceback.print_stack(frame, file=sys.stdout)
+        for path in sorted(glob.glob(os.path.join(self.folder, "**", "*.log"), recursive=True)):
+            with open(path, "rb") as log:
+                log.seek(max(0, os.path.getsize(path) - 2_000))
+                print(f"== {path}\n{log.read().decode(errors='replace')}", flush=True)
+        raise SystemExit("it took too long")
 
     def recoup(self, *words, check=True, env=None):
         command = [self.binary, *words]

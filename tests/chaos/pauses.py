@@ -19,18 +19,22 @@ def cursors(port, stage, stream):
         "stream_name": stream, "config": {**ANY, "filter_subject": f"{stream}.cursor.{stage}.*"}})
     name, left = made["name"], made["num_pending"]
     while left:
-        wanted = {"batch": min(left, 1_000), "expires": 5_000_000_000}
+        batch = min(left, 1_000)
+        wanted = {"batch": batch, "expires": 5_000_000_000}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"
         for frame in client.ask(subject, wanted, many=True):
             if frame.status:
-                break
+                raise SystemExit(f"{stream}: {left} cursors are missing: {frame.status}")
             left -= 1
+            batch -= 1
             # $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<seq>.<nanoseconds>.<pending>
             at = int(frame.reply.split(".")[-2]) / 1e9
             cursor = json.loads(frame.payload)
             yield at, cursor["shard"], cursor
-            if left % 1_000 == 0 or not left:
+            if not batch:
                 break
+        else:
+            raise SystemExit(f"{stream}: {left} cursors did not come")
     client.close()
 
 

@@ -149,6 +149,8 @@ def main():
         folder = args.keep or folder
         os.makedirs(folder, exist_ok=True)
         chaos = Chaos(args, folder)
+        # Rage, as long again to load what is left, patience, and a replay of everything.
+        chaos.bound(600 + 3 * args.seconds + args.patience + args.events // 100)
         try:
             chaos.rage()
             took = chaos.calm()

@@ -18,6 +18,7 @@ pub mod dispatch;
 pub mod facts;
 pub mod memory;
 pub mod normalize;
+mod numbers;
 pub mod register;
 pub mod reprice;
 pub mod rules;

@@ -249,8 +249,11 @@ pub fn shaped(rows: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
         .collect();
     let options =
         datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .unwrap_or_else(|_| RecordBatch::new_empty(Arc::clone(schema)))
+    match RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options) {
+        Ok(rows) => rows,
+        // Rows are never lost in silence.
+        Err(error) => panic!("columns of one batch, in the types of its schema: {error}"),
+    }
 }
 
 /// Batches in one, with these columns.
@@ -261,5 +264,8 @@ pub(crate) fn joined(schema: &SchemaRef, mut batches: Vec<RecordBatch>) -> Recor
         return shaped(&only, schema);
     }
     let batches: Vec<RecordBatch> = batches.iter().map(|rows| shaped(rows, schema)).collect();
-    concat_batches(schema, &batches).unwrap_or_else(|_| RecordBatch::new_empty(schema.clone()))
+    match concat_batches(schema, &batches) {
+        Ok(rows) => rows,
+        Err(error) => panic!("the rows of one step fit one batch: {error}"),
+    }
 }

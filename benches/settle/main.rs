@@ -2,7 +2,8 @@
 //!
 //! Runs account, settle and close over letters made beforehand, on one thread, and counts that
 //! thread's own time on a core, so that other work on the machine does not count:
-//! `cargo bench -p recoup-operators --bench settle`. `LOANS=100000` sets the size.
+//! `cargo bench -p recoup-operators --bench settle`. `LOANS=100000` sets the size,
+//! `ONLY=short`, `backdated` or `hot` picks a part.
 
 // A bench measures time.
 #![allow(clippy::disallowed_methods)]
@@ -31,9 +32,17 @@ struct Letter {
 fn main() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let loans: usize = number("LOANS").unwrap_or(100_000);
-    short_histories(loans);
-    backdated(200, 2_000);
-    hot(100_000);
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let wanted = |name: &str| only.is_empty() || only == name;
+    if wanted("short") {
+        short_histories(loans);
+    }
+    if wanted("backdated") {
+        backdated(200, 2_000);
+    }
+    if wanted("hot") {
+        hot(20_000);
+    }
 }
 
 /// Time this thread has spent on a core; where the kernel does not say, time that has passed.

@@ -6,12 +6,15 @@ use super::Account;
 use super::acts::Act;
 use super::changes::place_of;
 use super::letters::{Letters, text};
-use super::loans::{NO_TEXT, day_of};
+use super::loans::{Loan, NO_TEXT, day_of};
 use super::says::Says;
 use crate::facts;
 
 /// Money dated this many days after the newest day tick is not believed.
 const FUTURE_DAYS_MAX: i32 = 366;
+
+/// A loan has more reports and movements than one may have.
+pub const FULL: &str = "history_full";
 
 /// Currencies whose smallest coin is a whole one.
 const WITHOUT_CENTS: [&str; 16] = [
@@ -29,12 +32,13 @@ pub struct Incoming<'a> {
 }
 
 impl Account {
-    /// What a movement must have before it may touch a loan.
+    /// What a movement must have before it may touch a loan, which may be known by its row.
     pub(super) fn check<'a>(
         &self,
         letters: &Letters<'a>,
         i: usize,
         act: Act,
+        known: Option<u32>,
     ) -> Result<Incoming<'a>, Cow<'static, str>> {
         let incoming = sound(letters, i, Some(act))?;
         if self.day.is_some_and(|day| day_of(incoming.at) > day.saturating_add(FUTURE_DAYS_MAX)) {
@@ -43,8 +47,12 @@ impl Account {
         if matches!(act, Act::Waiver | Act::Settlement) {
             self.may_waive(text(letters.authority, i).unwrap_or_default(), incoming.amount)?;
         }
-        let known = self.keys.find(&self.key).map(|row| self.loans[row as usize].currency);
-        let own = known.filter(|row| *row != NO_TEXT).map(|row| self.shared.key(row));
+        let known = known.map(|row| &self.loans[row as usize]);
+        if known.is_some_and(|loan| self.is_full(loan)) {
+            return Err(FULL.into());
+        }
+        let currency = known.map(|loan| loan.currency).filter(|row| *row != NO_TEXT);
+        let own = currency.map(|row| self.shared.key(row));
         let said = text(letters.currency, i);
         match (own, said) {
             // `XXX` is no currency: what names none is in that of the loan.
@@ -58,6 +66,11 @@ impl Account {
             }
             _ => Ok(incoming),
         }
+    }
+
+    /// Whether a loan remembers as much as one may.
+    pub(super) fn is_full(&self, loan: &Loan) -> bool {
+        loan.history.bytes.len() >= self.history_bytes_max
     }
 
     /// A waiver is refused above what its authority may waive at once; the reason names the rule.

@@ -63,9 +63,14 @@ pub const ACCOUNT: Verb = Verb {
     open: |rules, _shard| Box::new(Account::new(rules)),
 };
 
+/// Only so many bytes of history are folded from nothing now and then, some two hundred movements:
+/// nobody shall wait for a loan that has more.
+const SHORT: usize = 8 << 10;
+
 /// One shard's loans.
 pub struct Account {
     loan_key: LoanKey,
+    history_bytes_max: usize,
     keys: Keys,
     loans: Vec<Loan>,
     /// Texts that loans share: lenders, products, provinces, borrowers.
@@ -83,6 +88,8 @@ pub struct Account {
     schedules: instalments::Schedules,
     schemas: Schemas,
     scratch: movements::Scratch,
+    /// The channel named last, and its row.
+    channel: (String, u32),
     key: String,
 }
 
@@ -90,6 +97,7 @@ impl Account {
     pub fn new(rules: &Rules) -> Self {
         Account {
             loan_key: rules.loan_key,
+            history_bytes_max: rules.history_bytes_max,
             keys: Keys::default(),
             loans: Vec::new(),
             shared: Keys::default(),
@@ -102,6 +110,7 @@ impl Account {
             schedules: instalments::Schedules::default(),
             schemas: Schemas::default(),
             scratch: movements::Scratch::default(),
+            channel: (String::new(), NO_TEXT),
             key: String::new(),
         }
     }
@@ -132,7 +141,7 @@ impl Account {
         let Some(view) = self.view(row) else { return };
         says.stamped.loan(letters, i, kind, &view);
         says.instalments.push(letters, i, 0, &view);
-        if refold::sampled(letters, i) {
+        if refold::sampled(letters, i) && self.loans[row as usize].history.bytes.len() < SHORT {
             self.refold(letters, i, row, says);
         }
     }
@@ -286,6 +295,7 @@ impl Account {
         self.terms = terms::Terms::load(terms);
         (self.keys, self.loans) = loans::load(loans)?;
         self.shared = Keys::load(loaded::<StringArray>(texts, "text")?);
+        self.channel.1 = NO_TEXT;
         self.touch.load(rates)?;
         let numbered: &UInt32Array = loaded(counts, "numbered")?;
         let day: &Int32Array = loaded(counts, "day")?;

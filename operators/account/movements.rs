@@ -10,12 +10,12 @@ use super::Account;
 use super::acts::Act;
 use super::bookings::Booking;
 use super::changes::{Change, named};
-use super::check::{Incoming, refuse, sound};
+use super::check::{FULL, Incoming, refuse, sound};
 use super::debt::Debt;
 use super::fold::Fold;
 use super::history::{History, Movement, Report, Target};
 use super::letters::{Letters, text};
-use super::loans::Loan;
+use super::loans::{Loan, NO_TEXT};
 use super::plan;
 use super::says::Says;
 use super::waterfalls::{self, Standing};
@@ -44,6 +44,10 @@ impl Account {
             return refuse(letters, i, why, says);
         };
         let row = self.loan();
+        if self.is_full(&self.loans[row as usize]) {
+            refuse(letters, i, FULL, says);
+            return self.stamp(letters, i, row, "report", says);
+        }
         let loan = &mut self.loans[row as usize];
         let kept = loan.history_bytes();
         let report = Report {
@@ -115,9 +119,10 @@ impl Account {
             return refuse(letters, i, "missing_loan_id", says);
         }
         let kind = act.name();
-        match self.check(letters, i, act) {
+        let known = self.keys.find(&self.key);
+        match self.check(letters, i, act, known) {
             Ok(incoming) => {
-                let row = self.loan();
+                let row = known.unwrap_or_else(|| self.loan());
                 let kept = self.loans[row as usize].history_bytes();
                 self.take(letters, i, row, &incoming, says);
                 self.history_bytes += self.loans[row as usize].history_bytes() - kept;
@@ -125,7 +130,7 @@ impl Account {
             }
             Err(why) => {
                 refuse(letters, i, &why, says);
-                if let Some(row) = self.keys.find(&self.key) {
+                if let Some(row) = known {
                     self.stamp(letters, i, row, kind, says);
                 }
             }
@@ -140,7 +145,7 @@ impl Account {
         incoming: &Incoming<'_>,
         says: &mut Says,
     ) {
-        let channel = text(letters.channel, i).map_or(0, |name| self.shared.row(name).0 + 1);
+        let channel = text(letters.channel, i).map_or(0, |name| self.channel(name) + 1);
         let loan = &mut self.loans[row as usize];
         let at = incoming.at;
         let last = at > loan.last_at && at > loan.event_time && loan.reported();
@@ -178,6 +183,14 @@ impl Account {
             grounds: None,
         };
         says.bookings.push(letters, i, &booking);
+    }
+
+    /// The row of a channel among the shared texts; mostly it is that of the movement before.
+    fn channel(&mut self, name: &str) -> u32 {
+        if self.channel.1 == NO_TEXT || self.channel.0 != name {
+            self.channel = (name.to_owned(), self.shared.row(name).0);
+        }
+        self.channel.1
     }
 
     fn late_movement(

@@ -111,7 +111,8 @@ impl Terms {
         let (grace, due_on) =
             days.map_or((0, due_on), |days| (days.grace, days.calendar.due_on(due_on)));
         let begins = due_on.saturating_add(grace);
-        (today - begins - paused(&self.pauses_of(loan), begins, today)).max(0)
+        let still = paused(&self.pauses_of(loan), begins, today);
+        today.saturating_sub(begins).saturating_sub(still).max(0)
     }
 
     /// How late a schedule is on a day.

@@ -18,7 +18,15 @@ use hashbrown::HashTable;
 pub struct Keys {
     texts: String,
     ends: Vec<usize>,
-    rows: HashTable<u32>,
+    places: HashTable<Place>,
+}
+
+/// Where a key is. Its hash stands beside it: who looks for another key, and a table that grows,
+/// need not read the text, which is far away.
+#[derive(Clone, Copy)]
+struct Place {
+    hash: u32,
+    row: u32,
 }
 
 impl Keys {
@@ -40,20 +48,26 @@ impl Keys {
 
     /// The row of a key.
     pub fn find(&self, key: &str) -> Option<u32> {
-        self.rows.find(hash(key), |row| self.key(*row) == key).copied()
+        self.find_hashed(key, hash(key))
+    }
+
+    fn find_hashed(&self, key: &str, hash: u32) -> Option<u32> {
+        let same = |place: &Place| place.hash == hash && self.key(place.row) == key;
+        self.places.find(spread(hash), same).map(|place| place.row)
     }
 
     /// The row of a key, appended if it is new; the answer says which.
     pub fn row(&mut self, key: &str) -> (u32, bool) {
-        if let Some(row) = self.find(key) {
+        let hash = hash(key);
+        if let Some(row) = self.find_hashed(key, hash) {
             return (row, false);
         }
         assert!(self.ends.len() < u32::MAX as usize, "a shard holds fewer than 2^32 keys");
         let row = self.ends.len() as u32;
         self.texts.push_str(key);
         self.ends.push(self.texts.len());
-        let (bytes, ends) = (self.texts.as_bytes(), &self.ends);
-        self.rows.insert_unique(hash(key), row, |row| hash_at(bytes, ends, *row));
+        let place = Place { hash, row };
+        self.places.insert_unique(spread(hash), place, |place| spread(place.hash));
         (row, true)
     }
 
@@ -72,18 +86,17 @@ impl Keys {
 
     /// Bytes in use.
     pub fn size(&self) -> usize {
-        self.texts.capacity() + 8 * self.ends.capacity() + 5 * self.rows.capacity()
+        self.texts.capacity() + 8 * self.ends.capacity() + 9 * self.places.capacity()
     }
 }
 
-fn hash_at(bytes: &[u8], ends: &[usize], row: u32) -> u64 {
-    let row = row as usize;
-    let start = if row == 0 { 0 } else { ends[row - 1] };
-    hash_bytes(&bytes[start..ends[row]])
+fn hash(key: &str) -> u32 {
+    (hash_bytes(key.as_bytes()) >> 32) as u32
 }
 
-fn hash(key: &str) -> u64 {
-    hash_bytes(key.as_bytes())
+/// A table picks its place by the lowest bits of a hash and tells neighbours apart by the highest.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A fixed, fast hash of bytes: the same in every process, so that nothing depends on a seed.

@@ -15,6 +15,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::account::letters::{column, text};
 use crate::facts;
+use crate::memory::hash_bytes;
 
 /// How many rows break each invariant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,61 +76,74 @@ pub struct Books {
     pub lines: RecordBatch,
 }
 
-/// A letter: sequence and row.
-type Letter = (u64, u32);
-
 /// Checks what account and settle said of one step.
 pub fn broken(books: &Books) -> Broken {
     let mut broken = Broken::default();
     check_owed(&books.stamped, &mut broken);
     check_order(&books.stamped, &books.refolded, &mut broken);
-    let booked = check_bookings(&books.bookings, &mut broken);
-    check_ledger(&books.ledger, booked, &mut broken);
-    let mut held = cleared(&books.ledger);
-    add(&mut held, &books.lines, "held", -1);
-    broken.uncleared += held.values().filter(|rest| **rest != 0).count() as u64;
+    check_first(&books.bookings, &mut broken);
+    check_sums(&books.ledger, &mut broken);
+    check_posted(&books.bookings, &books.ledger, &mut broken);
+    let mut held = Held::default();
+    held.clear(&books.ledger);
+    held.add(&books.lines, "held", -1);
+    broken.uncleared += held.rest();
     broken
 }
 
 /// Checks what close said of one step: a remittance leaves the clearing account whole.
 pub fn broken_by_close(remitted: &RecordBatch, ledger: &RecordBatch) -> Broken {
-    let mut left = cleared(ledger);
-    ["amount", "withheld"].into_iter().for_each(|part| add(&mut left, remitted, part, 1));
-    let uncleared = left.values().filter(|rest| **rest != 0).count() as u64;
-    Broken { uncleared, ..Broken::default() }
-}
-
-/// Money by agency and currency.
-type ByAgency = BTreeMap<(String, String), i128>;
-
-/// What the clearing accounts of a ledger take.
-fn cleared(ledger: &RecordBatch) -> ByAgency {
-    let accounts: &StringArray = column(ledger, "account");
-    let amounts: &Decimal128Array = column(ledger, "amount");
-    let mut sums = ByAgency::new();
-    for row in (0..ledger.num_rows()).filter(|row| text(accounts, *row) == Some(CLEARING)) {
-        *sums.entry(by(ledger, row)).or_default() += amounts.value(row);
-    }
-    sums
-}
-
-fn add(sums: &mut ByAgency, rows: &RecordBatch, name: &str, sign: i128) {
-    let amounts: &Decimal128Array = column(rows, name);
-    for row in (0..rows.num_rows()).filter(|row| amounts.is_valid(*row)) {
-        let amount = sign * amounts.value(row);
-        if amount != 0 {
-            *sums.entry(by(rows, row)).or_default() += amount;
-        }
-    }
-}
-
-fn by(rows: &RecordBatch, row: usize) -> (String, String) {
-    let named = |name| text(column::<StringArray>(rows, name), row).unwrap_or_default().to_owned();
-    (named("agency_id"), named("currency"))
+    let mut left = Held::default();
+    left.clear(ledger);
+    ["amount", "withheld"].into_iter().for_each(|part| left.add(remitted, part, 1));
+    Broken { uncleared: left.rest(), ..Broken::default() }
 }
 
 /// The account of what an agency holds.
 const CLEARING: &str = "agency_clearing";
+
+/// What agencies hold, by agency and currency.
+#[derive(Default)]
+struct Held<'a> {
+    sums: BTreeMap<(&'a str, &'a str), i128>,
+    /// Lines of nobody: only an agency has a clearing account.
+    nobody: u64,
+}
+
+impl<'a> Held<'a> {
+    /// What the clearing accounts of a ledger take.
+    fn clear(&mut self, ledger: &'a RecordBatch) {
+        let accounts: &StringArray = column(ledger, "account");
+        let amounts: &Decimal128Array = column(ledger, "amount");
+        let (agencies, currencies) = owners(ledger);
+        for row in (0..ledger.num_rows()).filter(|row| text(accounts, *row) == Some(CLEARING)) {
+            let agency = text(agencies, row).unwrap_or_default();
+            self.nobody += u64::from(agency.is_empty());
+            let owner = (agency, text(currencies, row).unwrap_or_default());
+            *self.sums.entry(owner).or_default() += amounts.value(row);
+        }
+    }
+
+    fn add(&mut self, rows: &'a RecordBatch, name: &str, sign: i128) {
+        let amounts: &Decimal128Array = column(rows, name);
+        let (agencies, currencies) = owners(rows);
+        let there = |row: &usize| amounts.is_valid(*row) && amounts.value(*row) != 0;
+        for row in (0..rows.num_rows()).filter(there) {
+            let named = |column| text(column, row).unwrap_or_default();
+            let owner = (named(agencies), named(currencies));
+            *self.sums.entry(owner).or_default() += sign * amounts.value(row);
+        }
+    }
+
+    /// How many have anything left, and how many lines are nobody's.
+    fn rest(&self) -> u64 {
+        self.nobody + self.sums.values().filter(|rest| **rest != 0).count() as u64
+    }
+}
+
+fn owners(rows: &RecordBatch) -> (&StringArray, &StringArray) {
+    (column(rows, "agency_id"), column(rows, "currency"))
+}
 
 /// What is owed after a letter, and what a fold of all its loan's facts from nothing says.
 fn check_order(stamped: &RecordBatch, refolded: &RecordBatch, broken: &mut Broken) {
@@ -139,93 +153,129 @@ fn check_order(stamped: &RecordBatch, refolded: &RecordBatch, broken: &mut Broke
     let parts = ["penalty", "fee", "interest", "principal"];
     let [said, folded] =
         [stamped, refolded].map(|rows| parts.map(|name| column::<Decimal128Array>(rows, name)));
+    let [here, again] = [stamped, refolded].map(Places::of);
     // Both stand in the order of their letters.
     let mut row = 0;
-    for again in 0..refolded.num_rows() {
-        let place = place_of(refolded, again);
-        while row < stamped.num_rows() && place_of(stamped, row) != place {
+    for one in 0..refolded.num_rows() {
+        while row < stamped.num_rows() && here.at(row) != again.at(one) {
             row += 1;
         }
         let same = row < stamped.num_rows()
-            && said.iter().zip(folded).all(|(said, own)| said.value(row) == own.value(again));
+            && said.iter().zip(folded).all(|(said, own)| said.value(row) == own.value(one));
         broken.reordered += u64::from(!same);
         row += 1;
     }
 }
 
 fn check_owed(stamped: &RecordBatch, broken: &mut Broken) {
-    let money = |name: &str| column::<Decimal128Array>(stamped, name);
+    let money = |name: &str| column::<Decimal128Array>(stamped, name).values();
     let parts = ["penalty", "fee", "interest", "principal"].map(money);
     let balance = money("balance");
     for row in 0..stamped.num_rows() {
-        let owed = parts.map(|part| part.value(row));
+        let owed = parts.map(|part| part[row]);
         broken.negative += owed.iter().filter(|cents| **cents < 0).count() as u64;
-        broken.unsummed += u64::from(owed.iter().sum::<i128>() != balance.value(row));
+        broken.unsummed += u64::from(owed.iter().sum::<i128>() != balance[row]);
     }
 }
 
-/// What every letter booked in all, and how much of it went by an agency.
-fn check_bookings(bookings: &RecordBatch, broken: &mut Broken) -> BTreeMap<Letter, i128> {
-    let money = |name: &str| column::<Decimal128Array>(bookings, name);
-    let parts = ["penalty", "fee", "interest", "principal", "over", "before_report", "suspense"];
-    let parts = parts.map(money);
+/// No movement is booked for the first time twice, but where it was withdrawn between.
+fn check_first(bookings: &RecordBatch, broken: &mut Broken) {
     let kinds: &StringArray = column(bookings, "kind");
     let ids: &StringArray = column(bookings, "movement_id");
     let loans: &StringArray = column(bookings, "loan_id");
-    let acts: &StringArray = column(bookings, "act");
     let corrections: &BooleanArray = column(bookings, "correction");
-    let mut booked: BTreeMap<Letter, i128> = BTreeMap::new();
-    let mut firsts: BTreeMap<(Option<&str>, Option<&str>), i64> = BTreeMap::new();
-    for row in 0..bookings.num_rows() {
-        let total: i128 = parts.iter().map(|part| part.value(row)).sum();
-        // Debt that is waived, written off or charged is no money.
-        if text(acts, row).is_none_or(facts::is_money) {
-            *booked.entry(letter(bookings, row)).or_default() += total;
-        }
-        let change = match text(kinds, row) {
-            Some("withdrawn") => -1,
-            Some("suspended" | "released") => 0,
-            _ => i64::from(!corrections.value(row)),
-        };
-        *firsts.entry((text(loans, row), text(ids, row))).or_default() += change;
+    let change = |row: usize| match text(kinds, row) {
+        Some("withdrawn") => -1,
+        Some("suspended" | "released") => 0,
+        _ => i64::from(!corrections.value(row)),
+    };
+    let name = |row: usize| (text(loans, row), text(ids, row));
+    let hash = |row: usize| {
+        let (loan, id) = name(row);
+        let of = |text: Option<&str>| hash_bytes(text.unwrap_or_default().as_bytes());
+        of(loan).rotate_left(1) ^ of(id)
+    };
+    let mut seen: Vec<(u64, usize)> = (0..bookings.num_rows())
+        .filter(|row| change(*row) != 0)
+        .map(|row| (hash(row), row))
+        .collect();
+    seen.sort_unstable();
+    // Most names are there once.
+    for same in seen.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
+        let mut firsts: BTreeMap<_, i64> = BTreeMap::new();
+        same.iter().for_each(|(_, row)| *firsts.entry(name(*row)).or_default() += change(*row));
+        broken.repeated += firsts.values().filter(|count| **count > 1).count() as u64;
     }
-    broken.repeated += firsts.values().filter(|count| **count > 1).count() as u64;
-    booked
 }
 
-fn check_ledger(ledger: &RecordBatch, mut booked: BTreeMap<Letter, i128>, broken: &mut Broken) {
+/// The lines of each event sum to zero. They stand together.
+fn check_sums(ledger: &RecordBatch, broken: &mut Broken) {
     let causes: &StringArray = column(ledger, "cause");
     let currencies: &StringArray = column(ledger, "currency");
-    let accounts: &StringArray = column(ledger, "account");
-    let agencies: &StringArray = column(ledger, "agency_id");
-    let amounts: &Decimal128Array = column(ledger, "amount");
-    let mut sums: BTreeMap<(Letter, Option<&str>, Option<&str>), i128> = BTreeMap::new();
+    let amounts = column::<Decimal128Array>(ledger, "amount").values();
+    let places = Places::of(ledger);
+    let event = |row: usize| (places.at(row), text(causes, row), text(currencies, row));
+    let mut sum = 0;
     for row in 0..ledger.num_rows() {
-        let (at, amount) = (letter(ledger, row), amounts.value(row));
-        *sums.entry((at, text(causes, row), text(currencies, row))).or_default() += amount;
-        match text(accounts, row) {
-            Some("bank") => *booked.entry(at).or_default() -= amount,
-            Some(CLEARING) => {
-                *booked.entry(at).or_default() -= amount;
-                // Only an agency has a clearing account.
-                let nobody = text(agencies, row).unwrap_or_default().is_empty();
-                broken.uncleared += u64::from(nobody);
-            }
-            _ => {}
+        sum += amounts[row];
+        if row + 1 == ledger.num_rows() || event(row + 1) != event(row) {
+            broken.unbalanced += u64::from(sum != 0);
+            sum = 0;
         }
     }
-    broken.unbalanced += sums.values().filter(|sum| **sum != 0).count() as u64;
-    broken.unposted += booked.values().filter(|rest| **rest != 0).count() as u64;
 }
 
-fn place_of(rows: &RecordBatch, row: usize) -> (u32, u64, u32) {
-    let shards: &UInt32Array = column(rows, "shard");
-    let (seq, place) = letter(rows, row);
-    (shards.value(row), seq, place)
+/// What every letter booked in all is what its ledger lines took in by bank or agency. Both stand
+/// in the order of their letters.
+fn check_posted(bookings: &RecordBatch, ledger: &RecordBatch, broken: &mut Broken) {
+    let money = |name: &str| column::<Decimal128Array>(bookings, name).values();
+    let parts = ["penalty", "fee", "interest", "principal", "over", "before_report", "suspense"];
+    let parts = parts.map(money);
+    let acts: &StringArray = column(bookings, "act");
+    let accounts: &StringArray = column(ledger, "account");
+    let amounts = column::<Decimal128Array>(ledger, "amount").values();
+    let (booked, posted) = (Places::of(bookings), Places::of(ledger));
+    let (mut row, mut line) = (0, 0);
+    while row < bookings.num_rows() || line < ledger.num_rows() {
+        let next = [(booked, row, bookings.num_rows()), (posted, line, ledger.num_rows())];
+        let next = next.into_iter().filter(|(_, at, end)| at < end);
+        let Some(letter) = next.map(|(places, at, _)| places.at(at)).min() else { break };
+        let mut rest = 0;
+        while row < bookings.num_rows() && booked.at(row) == letter {
+            // Debt that is waived, written off or charged is no money.
+            if text(acts, row).is_none_or(facts::is_money) {
+                rest += parts.iter().map(|part| part[row]).sum::<i128>();
+            }
+            row += 1;
+        }
+        while line < ledger.num_rows() && posted.at(line) == letter {
+            if matches!(text(accounts, line), Some("bank" | CLEARING)) {
+                rest -= amounts[line];
+            }
+            line += 1;
+        }
+        broken.unposted += u64::from(rest != 0);
+    }
 }
 
-fn letter(rows: &RecordBatch, row: usize) -> Letter {
-    let seqs: &UInt64Array = column(rows, "seq");
-    let places: &UInt32Array = column(rows, "row");
-    (seqs.value(row), places.value(row))
+/// Where rows stand in the log: sequence, row, shard.
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    seqs: &'a [u64],
+    rows: &'a [u32],
+    shards: &'a [u32],
+}
+
+impl<'a> Places<'a> {
+    fn of(rows: &'a RecordBatch) -> Self {
+        Places {
+            seqs: column::<UInt64Array>(rows, "seq").values(),
+            rows: column::<UInt32Array>(rows, "row").values(),
+            shards: column::<UInt32Array>(rows, "shard").values(),
+        }
+    }
+
+    fn at(&self, row: usize) -> (u64, u32, u32) {
+        (self.seqs[row], self.rows[row], self.shards[row])
+    }
 }

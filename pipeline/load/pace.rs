@@ -34,6 +34,14 @@ impl Default for Pace {
     }
 }
 
+impl Pace {
+    /// How long after its beginning a load that has published so many lines may go on.
+    pub fn due(&self, lines: u64) -> Option<Duration> {
+        let millis = lines.saturating_mul(1_000).checked_div(self.lines_per_second)?;
+        Some(Duration::from_millis(millis))
+    }
+}
+
 /// What a load has published, and when it last saw somebody read.
 pub struct Gate {
     pace: Pace,
@@ -51,10 +59,9 @@ impl Gate {
 
     /// Ends when so many more lines may be published.
     pub async fn pass(&mut self, log: &dyn Log, lines: u64) -> Result<(), LogError> {
-        let Pace { ahead_messages, lines_per_second, shards, silent } = self.pace;
-        if let Some(seconds) = (self.lines * 1_000).checked_div(lines_per_second) {
-            let due = self.began + Duration::from_millis(seconds);
-            tokio::time::sleep_until(due.into()).await;
+        let Pace { ahead_messages, shards, silent, .. } = self.pace;
+        if let Some(after) = self.pace.due(self.lines) {
+            tokio::time::sleep_until((self.began + after).into()).await;
         }
         self.lines += lines;
         if ahead_messages == 0 {

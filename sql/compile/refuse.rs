@@ -10,7 +10,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as Ast};
 
-use crate::mistake::{Mistake, place};
+use crate::mistake::{Mistake, nearest, place};
 use crate::stages::Source;
 
 /// A planned query.
@@ -32,10 +32,10 @@ pub fn plan(
     let state = context.state();
     let statement = DfStatement::Statement(Box::new(Ast::Query(Box::new(query))));
     let logical = futures::executor::block_on(state.statement_to_plan(statement))
-        .map_err(|error| mistake(source, line, &error))?;
+        .map_err(|error| mistake(context, source, line, &error))?;
     pure(source, line, &logical)?;
     let plan = futures::executor::block_on(state.create_physical_plan(&logical))
-        .map_err(|error| mistake(source, line, &error))?;
+        .map_err(|error| mistake(context, source, line, &error))?;
     if let Some(node) = spawning(&plan) {
         let what = format!("this statement would need {node}, which runs outside of the step");
         return Err(Mistake::at(&source.name, &source.text, line, 1, what)
@@ -116,7 +116,12 @@ fn spawning(plan: &Arc<dyn ExecutionPlan>) -> Option<String> {
 }
 
 /// A planner's error with the place it names, else the statement's.
-fn mistake(source: &Source, line: usize, error: &DataFusionError) -> Mistake {
+fn mistake(
+    context: &SessionContext,
+    source: &Source,
+    line: usize,
+    error: &DataFusionError,
+) -> Mistake {
     let message = error.find_root().strip_backtrace();
     let message = message
         .trim_start_matches("Error during planning: ")
@@ -151,10 +156,38 @@ fn mistake(source: &Source, line: usize, error: &DataFusionError) -> Mistake {
         .next()
         .unwrap_or(&message)
         .to_string();
+    if let Some(absent) = absent(&what) {
+        let what = format!("there is no relation {absent} here");
+        let mistake = Mistake::at(&source.name, &source.text, line, column, what);
+        return mistake.with_hint(there_are(context, absent));
+    }
     let mistake = Mistake::at(&source.name, &source.text, line, column, what);
     match help {
         Some(help) => mistake.with_hint(help),
         None => mistake.with_hint("`recoup explain` shows the relations and their columns"),
+    }
+}
+
+/// The relation that a planner's message says it does not find.
+fn absent(message: &str) -> Option<&str> {
+    let named = message.strip_prefix("table '")?.strip_suffix("' not found")?;
+    named.rsplit('.').next()
+}
+
+/// The nearest relation, or all that a statement may read.
+fn there_are(context: &SessionContext, absent: &str) -> String {
+    let schemas = context.catalog_names().into_iter().filter_map(|name| {
+        let catalog = context.catalog(&name)?;
+        Some(catalog.schema_names().into_iter().filter_map(move |name| catalog.schema(&name)))
+    });
+    let mut names: Vec<String> =
+        schemas.flatten().flat_map(|schema| schema.table_names()).collect();
+    // What a verb says has a name that nobody can write.
+    names.retain(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'));
+    names.sort();
+    match nearest(absent, names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("there are {}", names.join(", ")),
     }
 }
 

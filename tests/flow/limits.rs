@@ -174,6 +174,16 @@ async fn a_load_waits_for_nobody_who_does_not_read() {
     assert!(report.files[0].parts >= 30);
 }
 
+/// A load at so many lines a second is due when these would have taken as long, and not before.
+#[test]
+fn a_load_goes_at_no_more_than_its_lines_a_second() {
+    let pace = Pace { lines_per_second: 1_000, ..Pace::default() };
+    for (lines, millis) in [(0, 0), (1, 1), (4_500, 4_500), (u64::MAX, u64::MAX / 1_000)] {
+        assert_eq!(pace.due(lines), Some(Duration::from_millis(millis)), "{lines} lines");
+    }
+    assert_eq!(Pace::default().due(1_000_000), None, "who sets no limit waits for nothing");
+}
+
 /// A bomb is one refused row, whatever it says it becomes.
 #[test]
 fn what_unfolds_to_too_much_is_refused_unread() {

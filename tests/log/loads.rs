@@ -191,6 +191,12 @@ async fn what_cannot_be_published_is_told() {
     fs::write(&path, format!("{{}}\n{{}}\n{{\"x\":\"{}\"}}\n{{}}\n", "x".repeat(2 << 20))).unwrap();
     let stopped = run(log.as_ref(), plan(&[&path])).await.unwrap_err().to_string();
     assert!(stopped.contains("a.jsonl: row 3 is longer"), "{stopped}");
+    let spread = folder.path().join("c.json");
+    fs::write(&spread, "[\n  {\"loan_id\": \"L1\"},\n  {\"loan_id\": \"L2\"}\n]\n").unwrap();
+    let stopped = run(log.as_ref(), plan(&[&spread])).await.unwrap_err().to_string();
+    assert!(stopped.contains("c.json: one JSON array over several lines"), "{stopped}");
+    fs::write(&spread, "[{\"loan_id\": \"L1\"}, {\"loan_id\": \"L2\"}]\n").unwrap();
+    assert_eq!(run(log.as_ref(), plan(&[&spread])).await.unwrap().files[0].rows, 1);
     let untold = folder.path().join("a.xyz");
     let stopped = run(log.as_ref(), plan(&[&untold])).await.unwrap_err().to_string();
     assert!(stopped.contains("--format"), "{stopped}");

@@ -108,7 +108,8 @@ def main():
     said = []
     for name in ("loans", "prices"):
         compare_rows(name, load(args.ours, name), load(args.theirs, name), said.append)
-    compare_refused(load(args.ours, "refused"), load(args.theirs, "refused"), said.append)
+    refused = [load(folder, "refused") for folder in (args.ours, args.theirs)]
+    compare_refused(*refused, said.append, any_order=True)
     compare_sums(load(args.ours, "statements"), load(args.theirs, "statements"), said.append)
     market = Market(args.reference)
     placements, loans = load(args.ours, "placements"), load(args.ours, "loans")

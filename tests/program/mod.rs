@@ -43,7 +43,13 @@ fn a_mistake_names_file_line_column_text_and_hint() {
             "balanse",
             "",
         ),
-        ("FROM stamped\nWHERE", "FROM stampd\nWHERE", "30_account.sql", "stampd", ""),
+        (
+            "FROM stamped\nWHERE",
+            "FROM stampd\nWHERE",
+            "30_account.sql",
+            "no relation stampd",
+            "did you mean stamped?",
+        ),
         ("account('letters')", "acount('letters')", "30_account.sql", "no verb acount", "account"),
         ("dispatch('priced')", "dispatch('prised')", "50_dispatch.sql", "prised", "priced"),
         (

@@ -39,8 +39,8 @@ pub struct Rules {
     pub horizon_minutes: u32,
     /// Days after which a statement day closes.
     pub close_after_days: i32,
-    /// The most bytes that one loan's reports and movements may take: what is late folds all of
-    /// them again, and nobody else's shall wait for that.
+    /// Beyond so many bytes of reports and movements a loan takes no further report. Money is
+    /// never refused for that.
     pub history_bytes_max: usize,
     /// Keys for tokens and for sealing refused bytes; `None` in `batch` on a user's own files.
     pub keys: Option<Keys>,

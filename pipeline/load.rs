@@ -6,6 +6,7 @@
 
 pub mod pace;
 pub mod parts;
+mod spread;
 
 use std::fs::File;
 use std::io::{self, Read};

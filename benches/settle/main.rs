@@ -41,7 +41,7 @@ fn main() {
         backdated(200, 2_000);
     }
     if wanted("hot") {
-        hot(20_000);
+        [1_000, 10_000, 40_000].into_iter().for_each(hot);
     }
 }
 
@@ -165,7 +165,7 @@ fn hot(movements: usize) {
     let in_order = micros(account + settle, movements);
     stage.spent = [Duration::ZERO; 3];
     let late =
-        (0..LATE).map(|n| payment(0, (movements + n) as u64, (movements + n) as i64 * 2 - 1));
+        (0..LATE).map(|n| payment(0, (movements + n) as u64, movements as i64 + 1 + 2 * n as i64));
     stage.step(&batch(&late.collect::<Vec<_>>()));
     let late = micros(stage.spent[0] + stage.spent[1], LATE);
     println!("one loan with {movements}: {in_order:.2} µs each in order, {late:.0} µs each late");

@@ -13,7 +13,7 @@ use crate::facts;
 /// Money dated this many days after the newest day tick is not believed.
 const FUTURE_DAYS_MAX: i32 = 366;
 
-/// A loan has more reports and movements than one may have.
+/// A report of a loan that has as many reports and movements as one may have.
 pub const FULL: &str = "history_full";
 
 /// Currencies whose smallest coin is a whole one.
@@ -47,11 +47,8 @@ impl Account {
         if matches!(act, Act::Waiver | Act::Settlement) {
             self.may_waive(text(letters.authority, i).unwrap_or_default(), incoming.amount)?;
         }
-        let known = known.map(|row| &self.loans[row as usize]);
-        if known.is_some_and(|loan| self.is_full(loan)) {
-            return Err(FULL.into());
-        }
-        let currency = known.map(|loan| loan.currency).filter(|row| *row != NO_TEXT);
+        let currency = known.map(|row| self.loans[row as usize].currency);
+        let currency = currency.filter(|row| *row != NO_TEXT);
         let own = currency.map(|row| self.shared.key(row));
         let said = text(letters.currency, i);
         match (own, said) {
@@ -68,7 +65,7 @@ impl Account {
         }
     }
 
-    /// Whether a loan remembers as much as one may.
+    /// Whether a loan remembers as much as one may. Its money is taken all the same (A8).
     pub(super) fn is_full(&self, loan: &Loan) -> bool {
         loan.history.bytes.len() >= self.history_bytes_max
     }

@@ -19,6 +19,8 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use recoup_operators::decode;
 
+use super::spread::refuse_spread;
+
 /// How large a part is, where the log does not ask for less: below the broker's default of 1 MiB.
 pub const PART_BYTES: usize = 700_000;
 /// The longest record that is looked for; the log may take less.
@@ -196,29 +198,13 @@ fn text(file: File, format: Format, place: Place) -> io::Result<Text> {
             header.push(b'\n');
         }
     }
-    if format == Format::Json && spread(&mut reader)? {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, SPREAD));
+    if format == Format::Json {
+        refuse_spread(&mut reader)?;
     }
     let mut file = reader.into_inner();
     let offset = begin.max(place.offset);
     file.seek(SeekFrom::Start(offset))?;
     Ok(Text { file, format, header, rest: Vec::new(), offset })
-}
-
-const SPREAD: &str = "one JSON array over several lines, and records are read line by line: \
-                      turn it into lines with `jq -c '.[]' FILE`";
-
-/// Whether a text is an array that does not end on the line where it begins.
-fn spread(reader: &mut impl BufRead) -> io::Result<bool> {
-    let head = reader.fill_buf()?.trim_ascii_start();
-    if !head.starts_with(b"[") {
-        return Ok(false);
-    }
-    let mut line = Vec::new();
-    while line.trim_ascii().is_empty() {
-        reader.read_until(b'\n', &mut line)?;
-    }
-    Ok(!line.trim_ascii().ends_with(b"]"))
 }
 
 impl Text {

@@ -41,12 +41,21 @@ class Points(Deployment):
         self.tap.trap = None
 
     def killed(self, point, during):
-        trap = self.trap(point, lambda: self.worker.child.send_signal(signal.SIGKILL))
+        victims = []
+
+        def deed():
+            victims.append(self.worker.child)
+            victims[0].send_signal(signal.SIGKILL)
+
+        trap = self.trap(point, deed)
         during()
         self.spring(trap)
-        self.worker.child.wait()
+        # Where it was started meanwhile, what was killed is the one before.
+        until("a victim", lambda: victims)
+        victims[0].wait()
         print(f"killed {point[0]}", flush=True)
-        self.worker.start()
+        if self.worker.ended():
+            self.worker.start()
 
     def cut(self, point, during):
         trap = self.trap(point, lambda: None)

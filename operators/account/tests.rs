@@ -136,7 +136,7 @@ fn late_money_and_reversals_correct_what_was_booked() {
 
 #[test]
 fn a_loan_remembers_as_many_reports_as_one_may_and_takes_money_all_the_same() {
-    let mut account = (ACCOUNT.open)(&Rules { history_bytes_max: 64, ..Rules::default() }, 0);
+    let mut account = (ACCOUNT.open)(&Rules { history_bytes_max: 32, ..Rules::default() }, 0);
     let said = account.step(&letters(&format!(
         "{REPORT}
         payment,p1,2026-03-02T00:00:00Z,N1,,,,,,,,,,,1.00,,

@@ -17,17 +17,15 @@ use hashbrown::HashTable;
 #[derive(Default)]
 pub struct Keys {
     texts: String,
-    ends: Vec<usize>,
-    places: HashTable<Place>,
+    /// Where each key ends, counted from where its block of keys begins.
+    ends: Vec<u32>,
+    blocks: Vec<usize>,
+    rows: HashTable<u32>,
 }
 
-/// Where a key is. Its hash stands beside it: who looks for another key, and a table that grows,
-/// need not read the text, which is far away.
-#[derive(Clone, Copy)]
-struct Place {
-    hash: u32,
-    row: u32,
-}
+/// Keys of one block, a power of two, and what one key may take: a block ends below 4 GiB.
+const BLOCK: usize = 1 << 11;
+const KEY_BYTES_MAX: usize = (1 << 21) - 1;
 
 impl Keys {
     /// How many keys there are.
@@ -40,34 +38,36 @@ impl Keys {
     }
 
     /// The key of a row.
+    #[inline]
     pub fn key(&self, row: u32) -> &str {
         let row = row as usize;
-        let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.texts[start..self.ends[row]]
+        let block = self.blocks[row / BLOCK];
+        let start = if row.is_multiple_of(BLOCK) { 0 } else { self.ends[row - 1] };
+        &self.texts[block + start as usize..block + self.ends[row] as usize]
     }
 
     /// The row of a key.
     pub fn find(&self, key: &str) -> Option<u32> {
-        self.find_hashed(key, hash(key))
-    }
-
-    fn find_hashed(&self, key: &str, hash: u32) -> Option<u32> {
-        let same = |place: &Place| place.hash == hash && self.key(place.row) == key;
-        self.places.find(spread(hash), same).map(|place| place.row)
+        self.rows.find(hash(key), |row| self.key(*row) == key).copied()
     }
 
     /// The row of a key, appended if it is new; the answer says which.
     pub fn row(&mut self, key: &str) -> (u32, bool) {
-        let hash = hash(key);
-        if let Some(row) = self.find_hashed(key, hash) {
+        if let Some(row) = self.find(key) {
             return (row, false);
         }
         assert!(self.ends.len() < u32::MAX as usize, "a shard holds fewer than 2^32 keys");
+        assert!(key.len() <= KEY_BYTES_MAX, "no record has texts of more than 64 KiB");
         let row = self.ends.len() as u32;
+        if self.ends.len().is_multiple_of(BLOCK) {
+            self.blocks.push(self.texts.len());
+        }
         self.texts.push_str(key);
-        self.ends.push(self.texts.len());
-        let place = Place { hash, row };
-        self.places.insert_unique(spread(hash), place, |place| spread(place.hash));
+        let block = self.blocks[self.blocks.len() - 1];
+        self.ends.push((self.texts.len() - block) as u32);
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.insert_unique(hash(key), row, |row| hash(self.key(*row)));
+        self.rows = rows;
         (row, true)
     }
 
@@ -86,17 +86,13 @@ impl Keys {
 
     /// Bytes in use.
     pub fn size(&self) -> usize {
-        self.texts.capacity() + 8 * self.ends.capacity() + 9 * self.places.capacity()
+        let ends = 4 * self.ends.capacity() + 8 * self.blocks.capacity();
+        self.texts.capacity() + ends + 5 * self.rows.capacity()
     }
 }
 
-fn hash(key: &str) -> u32 {
-    (hash_bytes(key.as_bytes()) >> 32) as u32
-}
-
-/// A table picks its place by the lowest bits of a hash and tells neighbours apart by the highest.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn hash(key: &str) -> u64 {
+    hash_bytes(key.as_bytes())
 }
 
 /// A fixed, fast hash of bytes: the same in every process, so that nothing depends on a seed.

@@ -12,6 +12,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::digest::digest;
 use super::table::Table;
+use super::{BLOCK, KEY_BYTES_MAX, Keys};
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -19,6 +20,26 @@ fn schema() -> SchemaRef {
         Field::new("day", DataType::Date32, true),
         Field::new("amount", DataType::Int64, true),
     ]))
+}
+
+#[test]
+fn keys_are_found_by_text_and_by_row_in_every_block() {
+    assert!(BLOCK * KEY_BYTES_MAX <= u32::MAX as usize, "a block's ends fit 32 bits");
+    let text = |n: usize| if n == 7 { String::new() } else { format!("{n}{}", "x".repeat(n % 91)) };
+    let count = 3 * BLOCK + 5;
+    let mut keys = Keys::default();
+    for n in 0..count {
+        assert_eq!(keys.row(&text(n)), (n as u32, true));
+        assert_eq!(keys.row(&text(n / 2)), ((n / 2) as u32, false));
+    }
+    for keys in [&keys, &Keys::load(&keys.save())] {
+        assert_eq!(keys.len(), count);
+        for n in 0..count {
+            assert_eq!(keys.key(n as u32), text(n));
+            assert_eq!(keys.find(&text(n)), Some(n as u32));
+        }
+        assert_eq!(keys.find("none"), None);
+    }
 }
 
 type Row = (Option<String>, Option<i32>, i64);

@@ -13,13 +13,15 @@ import ctypes
 import os
 import signal
 import struct
+import time
 
 from deployment import Deployment
 from scenario import main
 from servers import Servers, until
 from taps import LEAVING, POINTS, STARTING, Tap, Trap
 
-FILES = 2 * (len(POINTS) + len(STARTING)) + len(LEAVING) + 3
+TRIES = 6
+FILES = 2 * (len(POINTS) + len(STARTING)) + len(LEAVING) + 1 + 2 * TRIES
 CREATED, MOVED_TO = 0x100, 0x80
 
 
@@ -104,8 +106,12 @@ class Points(Deployment):
             self.worker.kill()
             self.settle_with(road)
             watch = Watch(os.path.join(self.folder, "snapshots", "book"), mask)
-            self.load()
-            until(name, lambda: self.stopped_at(watch, mask))
+            for _ in range(TRIES):
+                self.load()
+                if self.stops_soon(watch, mask):
+                    break
+            else:
+                raise SystemExit(f"in {TRIES} tries the worker was never stopped {name}")
             self.worker.kill()
             print(f"killed {name}", flush=True)
             self.worker.start()
@@ -115,6 +121,14 @@ class Points(Deployment):
         self.worker.env = env
         self.worker.start()
         self.settle()
+
+    def stops_soon(self, watch, mask):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if self.stopped_at(watch, mask):
+                return True
+            time.sleep(0.001)
+        return False
 
     def stopped_at(self, watch, mask):
         path = watch.next()

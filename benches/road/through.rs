@@ -94,9 +94,12 @@ pub fn latency(rate: u64, seconds: u64, lines: u64) -> Answer<()> {
     }
     let behind = publishing.join().map_err(|_| "the publisher failed")??;
     waits.sort();
-    let at = |share: f64| waits.get((waits.len() as f64 * share) as usize).map(Duration::as_millis);
+    let at = |share: f64| {
+        let wait = waits.get((waits.len() as f64 * share) as usize);
+        wait.map_or_else(|| "untold".to_owned(), |wait| format!("{} ms", wait.as_millis()))
+    };
     println!("{rate} records/s offered for {seconds} s, {lines} a message: {} placed", waits.len());
-    println!("p50 {:?} ms, p99 {:?} ms, p99.9 {:?} ms", at(0.5), at(0.99), at(0.999));
+    println!("p50 {}, p99 {}, p99.9 {}", at(0.5), at(0.99), at(0.999));
     println!("the publisher was late by {} ms at most", behind.as_millis());
     Ok(())
 }

@@ -96,7 +96,8 @@ def main():
                 [sys.executable, __file__, PROGRAM, peer, str(cases), str(desks)],
                 capture_output=True, text=True, check=True,
             )
-            value, spent[peer] = map(float, answer.stdout.split())
+            # What it solves, a peer may say before.
+            value, spent[peer] = map(float, answer.stdout.splitlines()[-1].split())
             optimum = optimum or value
             able[peer] = spent[peer] < SECONDS_MAX
         text = [f"{spent[peer]:.1f}" if peer in spent else "–" for peer in able]

@@ -18,7 +18,6 @@ pub mod dispatch;
 pub mod facts;
 pub mod memory;
 pub mod normalize;
-mod numbers;
 pub mod register;
 pub mod reprice;
 pub mod rules;

@@ -39,9 +39,6 @@ pub struct Rules {
     pub horizon_minutes: u32,
     /// Days after which a statement day closes.
     pub close_after_days: i32,
-    /// Beyond so many bytes of reports and movements a loan takes no further report. Money is
-    /// never refused for that.
-    pub history_bytes_max: usize,
     /// Keys for tokens and for sealing refused bytes; `None` in `batch` on a user's own files.
     pub keys: Option<Keys>,
 }
@@ -74,7 +71,6 @@ impl Default for Rules {
             switch_margin: 1_000,
             horizon_minutes: 0,
             close_after_days: 3,
-            history_bytes_max: 1 << 20,
             keys: None,
         }
     }

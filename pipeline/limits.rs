@@ -34,10 +34,6 @@ pub const STEP_ROWS_MAX: usize = 1 << 17;
 /// Rows of one reference table; one version is one commit.
 pub const REFERENCE_ROWS_MAX: usize = 1_000_000;
 
-/// How long the history of one loan may be for a further report: at least some hundred of them, and
-/// no more than folds again in a fraction of a second.
-pub const HISTORY_BYTES: (usize, usize) = (16 << 10, 64 << 20);
-
 /// Takeover of a silent shard waits this long: a stream leader may be silent for 7.5 s.
 pub const SILENT_SECONDS: u64 = 15;
 

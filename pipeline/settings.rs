@@ -108,7 +108,6 @@ pub enum CaseUnit {
 #[serde(deny_unknown_fields)]
 pub struct Settle {
     pub close_after_days: i32,
-    pub history_bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -259,7 +258,6 @@ impl Settings {
             switch_margin: self.dispatch.switch_margin,
             horizon_minutes: self.dispatch.horizon_minutes,
             close_after_days: self.settle.close_after_days,
-            history_bytes_max: self.settle.history_bytes,
             keys: None,
         }
     }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, UInt32Array};
-use arrow::datatypes::{DataType, Decimal128Type, Int32Type, TimestampMicrosecondType, UInt32Type};
+use arrow::array::{
+    ArrayRef, BooleanArray, Decimal128Array, Decimal128Builder, Int32Builder,
+    TimestampMicrosecondBuilder, UInt32Array, UInt32Builder,
+};
 
 use super::debt::{BEFORE, OVER, Parts};
 use super::letters::Letters;
-use super::says::Place;
-use crate::facts::{MONEY, instant};
-use crate::numbers::Numbers;
+use super::says::{Place, instants, money};
+use crate::facts::MONEY;
 use crate::texts::Texts;
 
 /// One row of bookings.
@@ -42,19 +43,19 @@ pub struct Bookings {
     place: Place,
     /// kind, movement_id, reverses, loan_id, lender_id, currency.
     texts: [Texts; 6],
-    paid_at: Numbers<TimestampMicrosecondType>,
+    paid_at: TimestampMicrosecondBuilder,
     channel: Texts,
     correction: Vec<bool>,
     /// penalty, fee, interest, principal, over, before_report, suspense.
     money: [Vec<i128>; 7],
     line: Vec<u32>,
-    number: Numbers<UInt32Type>,
-    undoes: Numbers<UInt32Type>,
+    number: UInt32Builder,
+    undoes: UInt32Builder,
     booked: Vec<i128>,
     act: Texts,
     recovered: Vec<bool>,
-    days_past_due: Numbers<Int32Type>,
-    balance: Numbers<Decimal128Type>,
+    days_past_due: Int32Builder,
+    balance: Decimal128Builder,
     waterfall: Texts,
     grounds: Texts,
 }
@@ -65,18 +66,18 @@ impl Bookings {
         Bookings {
             place: Place::new(rows),
             texts: std::array::from_fn(|_| texts(12)),
-            paid_at: Numbers::with_capacity(rows),
+            paid_at: instants(rows),
             channel: texts(6),
             correction: Vec::with_capacity(rows),
             money: std::array::from_fn(|_| Vec::with_capacity(rows)),
             line: Vec::with_capacity(rows),
-            number: Numbers::with_capacity(rows),
-            undoes: Numbers::with_capacity(rows),
+            number: UInt32Builder::with_capacity(rows),
+            undoes: UInt32Builder::with_capacity(rows),
             booked: Vec::with_capacity(rows),
             act: texts(8),
             recovered: Vec::with_capacity(rows),
-            days_past_due: Numbers::with_capacity(rows),
-            balance: Numbers::with_capacity(rows),
+            days_past_due: Int32Builder::with_capacity(rows),
+            balance: money(rows),
             waterfall: texts(24),
             grounds: texts(0),
         }
@@ -95,7 +96,7 @@ impl Bookings {
         for (column, value) in self.texts.iter_mut().zip(texts) {
             column.push_option(value);
         }
-        self.paid_at.push(one.paid_at);
+        self.paid_at.append_option(one.paid_at);
         self.channel.push_option(one.channel);
         self.correction.push(one.correction);
         let [penalty, fee, interest, principal, ..] = one.parts;
@@ -105,13 +106,13 @@ impl Bookings {
             column.push(i128::from(value));
         }
         self.line.push(one.line);
-        self.number.push(one.number);
-        self.undoes.push(one.undoes);
+        self.number.append_option(one.number);
+        self.undoes.append_option(one.undoes);
         self.booked.push(i128::from(one.booked));
         self.act.push(one.act);
         self.recovered.push(one.recovered);
-        self.days_past_due.push(one.days_past_due);
-        self.balance.push(one.balance.map(i128::from));
+        self.days_past_due.append_option(one.days_past_due);
+        self.balance.append_option(one.balance.map(i128::from));
         self.waterfall.push_option(one.waterfall);
         self.grounds.push_option(one.grounds);
     }
@@ -122,18 +123,18 @@ impl Bookings {
         };
         let mut columns = self.place.finish();
         columns.extend(self.texts.map(Texts::finish));
-        columns.push(self.paid_at.finish(instant()));
+        columns.push(Arc::new(self.paid_at.finish()));
         columns.push(self.channel.finish());
         columns.push(Arc::new(BooleanArray::from(self.correction)));
         columns.extend(self.money.map(cents));
         columns.push(Arc::new(UInt32Array::from(self.line)));
-        columns.push(self.number.finish(DataType::UInt32));
-        columns.push(self.undoes.finish(DataType::UInt32));
+        columns.push(Arc::new(self.number.finish()));
+        columns.push(Arc::new(self.undoes.finish()));
         columns.push(cents(self.booked));
         columns.push(self.act.finish());
         columns.push(Arc::new(BooleanArray::from(self.recovered)));
-        columns.push(self.days_past_due.finish(DataType::Int32));
-        columns.push(self.balance.finish(MONEY));
+        columns.push(Arc::new(self.days_past_due.finish()));
+        columns.push(Arc::new(self.balance.finish()));
         columns.push(self.waterfall.finish());
         columns.push(self.grounds.finish());
         columns

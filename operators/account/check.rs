@@ -6,15 +6,12 @@ use super::Account;
 use super::acts::Act;
 use super::changes::place_of;
 use super::letters::{Letters, text};
-use super::loans::{Loan, NO_TEXT, day_of};
+use super::loans::{NO_TEXT, day_of};
 use super::says::Says;
 use crate::facts;
 
 /// Money dated this many days after the newest day tick is not believed.
 const FUTURE_DAYS_MAX: i32 = 366;
-
-/// A report of a loan that has as many reports and movements as one may have.
-pub const FULL: &str = "history_full";
 
 /// Currencies whose smallest coin is a whole one.
 const WITHOUT_CENTS: [&str; 16] = [
@@ -63,11 +60,6 @@ impl Account {
             }
             _ => Ok(incoming),
         }
-    }
-
-    /// Whether a loan remembers as much as one may. Its money is taken all the same (A8).
-    pub(super) fn is_full(&self, loan: &Loan) -> bool {
-        loan.history.bytes.len() >= self.history_bytes_max
     }
 
     /// A waiver is refused above what its authority may waive at once; the reason names the rule.

@@ -78,10 +78,7 @@ impl Debt {
 
     /// What is still owed in all.
     pub fn balance(&self) -> i64 {
-        let sum = |owed: [i64; 4]| owed.into_iter().fold(0, i64::saturating_add);
-        // Money fills what is above zero, whatever the order, and no more than that.
-        let filled = self.sum.clamp(0, sum(self.owed.map(|part| part.max(0))));
-        sum(self.owed).saturating_sub(filled)
+        self.rest().into_iter().fold(0, i64::saturating_add)
     }
 
     /// Adds money; the answer is what it books.

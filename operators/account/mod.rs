@@ -70,7 +70,6 @@ const SHORT: usize = 8 << 10;
 /// One shard's loans.
 pub struct Account {
     loan_key: LoanKey,
-    history_bytes_max: usize,
     keys: Keys,
     loans: Vec<Loan>,
     /// Texts that loans share: lenders, products, provinces, borrowers.
@@ -88,8 +87,6 @@ pub struct Account {
     schedules: instalments::Schedules,
     schemas: Schemas,
     scratch: movements::Scratch,
-    /// The channel named last, and its row.
-    channel: (String, u32),
     key: String,
 }
 
@@ -97,7 +94,6 @@ impl Account {
     pub fn new(rules: &Rules) -> Self {
         Account {
             loan_key: rules.loan_key,
-            history_bytes_max: rules.history_bytes_max,
             keys: Keys::default(),
             loans: Vec::new(),
             shared: Keys::default(),
@@ -110,7 +106,6 @@ impl Account {
             schedules: instalments::Schedules::default(),
             schemas: Schemas::default(),
             scratch: movements::Scratch::default(),
-            channel: (String::new(), NO_TEXT),
             key: String::new(),
         }
     }
@@ -295,7 +290,6 @@ impl Account {
         self.terms = terms::Terms::load(terms);
         (self.keys, self.loans) = loans::load(loans)?;
         self.shared = Keys::load(loaded::<StringArray>(texts, "text")?);
-        self.channel.1 = NO_TEXT;
         self.touch.load(rates)?;
         let numbered: &UInt32Array = loaded(counts, "numbered")?;
         let day: &Int32Array = loaded(counts, "day")?;

@@ -10,12 +10,12 @@ use super::Account;
 use super::acts::Act;
 use super::bookings::Booking;
 use super::changes::{Change, named};
-use super::check::{FULL, Incoming, refuse, sound};
+use super::check::{Incoming, refuse, sound};
 use super::debt::Debt;
 use super::fold::Fold;
 use super::history::{History, Movement, Report, Target};
 use super::letters::{Letters, text};
-use super::loans::{Loan, NO_TEXT};
+use super::loans::Loan;
 use super::plan;
 use super::says::Says;
 use super::waterfalls::{self, Standing};
@@ -44,10 +44,6 @@ impl Account {
             return refuse(letters, i, why, says);
         };
         let row = self.loan();
-        if self.is_full(&self.loans[row as usize]) {
-            refuse(letters, i, FULL, says);
-            return self.stamp(letters, i, row, "report", says);
-        }
         let loan = &mut self.loans[row as usize];
         let kept = loan.history_bytes();
         let report = Report {
@@ -145,7 +141,7 @@ impl Account {
         incoming: &Incoming<'_>,
         says: &mut Says,
     ) {
-        let channel = text(letters.channel, i).map_or(0, |name| self.channel(name) + 1);
+        let channel = text(letters.channel, i).map_or(0, |name| self.shared.row(name).0 + 1);
         let loan = &mut self.loans[row as usize];
         let at = incoming.at;
         let last = at > loan.last_at && at > loan.event_time && loan.reported();
@@ -183,14 +179,6 @@ impl Account {
             grounds: None,
         };
         says.bookings.push(letters, i, &booking);
-    }
-
-    /// The row of a channel among the shared texts; mostly it is that of the movement before.
-    fn channel(&mut self, name: &str) -> u32 {
-        if self.channel.1 == NO_TEXT || self.channel.0 != name {
-            self.channel = (name.to_owned(), self.shared.row(name).0);
-        }
-        self.channel.1
     }
 
     fn late_movement(

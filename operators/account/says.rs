@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Array, Decimal128Builder, Int32Array,
-    NullBufferBuilder, StringBuilder, TimestampMicrosecondArray, UInt32Array, UInt64Array,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Array, Decimal128Builder,
+    Int32Array, Int32Builder, NullBufferBuilder, StringBuilder, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder, UInt32Array, UInt64Array,
 };
-use arrow::datatypes::{DataType, Date32Type, Int32Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::bookings::Bookings;
@@ -14,7 +15,6 @@ use super::instalments::{Instalments, Late};
 use super::letters::{Letters, text};
 use super::refold::Refolded;
 use crate::facts::{self, MONEY};
-use crate::numbers::Numbers;
 use crate::texts::Texts;
 
 /// The schemas of the relations, made once.
@@ -87,6 +87,10 @@ pub fn texts(rows: usize, bytes: usize) -> StringBuilder {
     StringBuilder::with_capacity(rows, rows * bytes)
 }
 
+pub fn instants(rows: usize) -> TimestampMicrosecondBuilder {
+    TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(facts::instant())
+}
+
 /// Where a fact stands in the log.
 pub struct Place {
     shard: Vec<u32>,
@@ -152,7 +156,7 @@ pub struct Stamped {
     place: Place,
     kind: Texts,
     cause: Texts,
-    at: Numbers<TimestampMicrosecondType>,
+    at: TimestampMicrosecondBuilder,
     /// borrower_key, loan_id, lender_id, borrower_id, product, province, currency.
     texts: [Texts; 7],
     /// principal, interest, penalty, fee, balance; nothing where the row is about no loan.
@@ -160,10 +164,10 @@ pub struct Stamped {
     of_loan: NullBufferBuilder,
     days_past_due: Vec<i32>,
     bucket: Texts,
-    origination_date: Numbers<Date32Type>,
-    due_date: Numbers<Date32Type>,
+    origination_date: Date32Builder,
+    due_date: Date32Builder,
     phone_masked: Texts,
-    score: Numbers<Int32Type>,
+    score: Int32Builder,
     contactable: BooleanBuilder,
     event_id: Texts,
     event_time: Vec<i64>,
@@ -177,16 +181,16 @@ impl Stamped {
             place: Place::new(rows),
             kind: texts(8),
             cause: texts(12),
-            at: Numbers::with_capacity(rows),
+            at: instants(rows),
             texts: std::array::from_fn(|_| texts(12)),
             money: std::array::from_fn(|_| Vec::with_capacity(rows)),
             of_loan: NullBufferBuilder::new(rows),
             days_past_due: Vec::with_capacity(rows),
             bucket: texts(6),
-            origination_date: Numbers::with_capacity(rows),
-            due_date: Numbers::with_capacity(rows),
+            origination_date: Date32Builder::with_capacity(rows),
+            due_date: Date32Builder::with_capacity(rows),
             phone_masked: texts(12),
-            score: Numbers::with_capacity(rows),
+            score: Int32Builder::with_capacity(rows),
             contactable: BooleanBuilder::with_capacity(rows),
             event_id: texts(12),
             event_time: Vec::with_capacity(rows),
@@ -196,7 +200,7 @@ impl Stamped {
 
     fn head(&mut self, letters: &Letters<'_>, i: usize) {
         self.place.letter(letters, i);
-        self.at.push(letters.at(i));
+        self.at.append_option(letters.at(i));
     }
 
     /// A loan that a letter touched, counted from 1. A fact that every shard hears is alone in
@@ -204,7 +208,7 @@ impl Stamped {
     pub fn touched(&mut self, letters: &Letters<'_>, i: usize, number: u32, loan: &View<'_>) {
         let row = letters.row.value(i).saturating_add(number);
         self.place.push(letters.shard.value(i), letters.seq.value(i), row);
-        self.at.push(letters.at(i));
+        self.at.append_option(letters.at(i));
         self.body(letters, i, "touched", loan);
     }
 
@@ -218,10 +222,10 @@ impl Stamped {
         self.of_loan.append_null();
         self.days_past_due.push(0);
         self.bucket.push_null();
-        self.origination_date.push(None);
-        self.due_date.push(None);
+        self.origination_date.append_null();
+        self.due_date.append_null();
         self.phone_masked.push_null();
-        self.score.push(None);
+        self.score.append_null();
         self.contactable.append_null();
         self.event_id.push_null();
         self.event_time.push(0);
@@ -258,10 +262,10 @@ impl Stamped {
         self.of_loan.append_non_null();
         self.days_past_due.push(loan.days_past_due);
         self.bucket.push(facts::BUCKETS[facts::bucket(loan.delinquent_days)]);
-        self.origination_date.push(loan.origination_date);
-        self.due_date.push(loan.due_date);
+        self.origination_date.append_option(loan.origination_date);
+        self.due_date.append_option(loan.due_date);
         self.phone_masked.push_option(loan.phone_masked);
-        self.score.push(loan.score);
+        self.score.append_option(loan.score);
         self.contactable.append_option(loan.contactable);
         self.event_id.push(loan.event_id);
         self.event_time.push(loan.event_time);
@@ -277,7 +281,7 @@ impl Stamped {
         let mut columns = self.place.finish();
         columns.push(self.kind.finish());
         columns.push(self.cause.finish());
-        columns.push(self.at.finish(facts::instant()));
+        columns.push(Arc::new(self.at.finish()));
         columns.extend(self.texts.map(Texts::finish));
         columns.extend(self.money.map(|cents| {
             let money = Decimal128Array::new(cents.into(), of_loan.clone());
@@ -285,10 +289,10 @@ impl Stamped {
         }));
         columns.push(days(self.days_past_due));
         columns.push(self.bucket.finish());
-        columns.push(self.origination_date.finish(DataType::Date32));
-        columns.push(self.due_date.finish(DataType::Date32));
+        columns.push(Arc::new(self.origination_date.finish()));
+        columns.push(Arc::new(self.due_date.finish()));
         columns.push(self.phone_masked.finish());
-        columns.push(self.score.finish(DataType::Int32));
+        columns.push(Arc::new(self.score.finish()));
         columns.push(Arc::new(self.contactable.finish()));
         columns.push(self.event_id.finish());
         columns.push(Arc::new(times.with_data_type(facts::instant())));

@@ -135,26 +135,6 @@ fn late_money_and_reversals_correct_what_was_booked() {
 }
 
 #[test]
-fn a_loan_remembers_as_many_reports_as_one_may_and_takes_money_all_the_same() {
-    let mut account = (ACCOUNT.open)(&Rules { history_bytes_max: 32, ..Rules::default() }, 0);
-    let said = account.step(&letters(&format!(
-        "{REPORT}
-        payment,p1,2026-03-02T00:00:00Z,N1,,,,,,,,,,,1.00,,
-        payment,p2,2026-03-03T00:00:00Z,N1,,,,,,,,,,,1.00,,
-        payment,p3,2026-03-04T00:00:00Z,N1,,,,,,,,,,,1.00,,
-        payment,p4,2026-03-05T00:00:00Z,N1,,,,,,,,,,,1.00,,
-        report,e2,2026-03-06T00:00:00Z,N1,L7,b1,cash,44,CNY,9.00,0.00,0.00,0.00,51,,,"
-    )));
-    assert_eq!(show(&said[1], "movement_id"), "p1\np2\np3\np4\n");
-    assert_eq!(show(&said[2], "seq,reason,source"), "6,history_full,e2\n");
-    // What is owed stays what it was, and is said after every letter.
-    let owed = show(&said[0], "balance");
-    assert_eq!(owed.lines().collect::<Vec<_>>()[4..], ["122.00", "122.00"]);
-    let other = account.step(&letters(&REPORT.replace("N1", "N2")));
-    assert_eq!(other[2].num_rows(), 0);
-}
-
-#[test]
 fn a_reversal_may_come_before_its_payment() {
     let said = account().step(&letters(&format!(
         "{REPORT}

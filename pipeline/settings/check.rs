@@ -50,13 +50,6 @@ pub fn ranges(settings: &Settings) -> Vec<(&'static str, String)> {
         (0..=3_660).contains(&days),
         format!("is {days}, expected 0 to 3660"),
     );
-    let bytes = settings.settle.history_bytes;
-    let (least, most) = limits::HISTORY_BYTES;
-    must(
-        "settle.history_bytes",
-        (least..=most).contains(&bytes),
-        format!("is {bytes}, expected {least} to {most}"),
-    );
     let value = settings.dispatch.switch_margin;
     must("dispatch.switch_margin", value >= 0, "is negative".into());
     let minutes = settings.dispatch.horizon_minutes;

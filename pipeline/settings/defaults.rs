@@ -43,7 +43,7 @@ impl Default for Dispatch {
 
 impl Default for Settle {
     fn default() -> Self {
-        Settle { close_after_days: 3, history_bytes: 1 << 20 }
+        Settle { close_after_days: 3 }
     }
 }
 

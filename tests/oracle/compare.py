@@ -138,25 +138,13 @@ def counts(rows):
     return found
 
 
-def compare_refused(ours, theirs, say, any_order=False):
-    """Refusals by lender and reason. A copy that loses a conflict before anybody has reported its
-    loan has no lender, so where the order of arrival is open, conflicts are counted in all."""
+def compare_refused(ours, theirs, say):
     left, right = counts(ours), counts(theirs)
-    if any_order:
-        left, right = in_all(left, "conflict"), in_all(right, "conflict")
     for lender, reason in sorted(left.keys() | right.keys()):
         got, expected = left[(lender, reason)], right[(lender, reason)]
         if got != expected:
             say(f"refused {lender or '-'} {reason}: {got}, expected {expected}")
     return sum(right.values())
-
-
-def in_all(refused, reason):
-    """Counts by lender and reason, but of one reason whoever the lender is."""
-    summed = Counter()
-    for (lender, why), count in refused.items():
-        summed[("any lender" if why == reason else lender, why)] += count
-    return summed
 
 
 def compare_ledger(ledger, suspense, booked, say):

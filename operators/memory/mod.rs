@@ -40,10 +40,7 @@ impl Keys {
     /// The key of a row.
     #[inline]
     pub fn key(&self, row: u32) -> &str {
-        let row = row as usize;
-        let block = self.blocks[row / BLOCK];
-        let start = if row.is_multiple_of(BLOCK) { 0 } else { self.ends[row - 1] };
-        &self.texts[block + start as usize..block + self.ends[row] as usize]
+        key_of(&self.texts, &self.ends, &self.blocks, row)
     }
 
     /// The row of a key.
@@ -65,9 +62,8 @@ impl Keys {
         self.texts.push_str(key);
         let block = self.blocks[self.blocks.len() - 1];
         self.ends.push((self.texts.len() - block) as u32);
-        let mut rows = std::mem::take(&mut self.rows);
-        rows.insert_unique(hash(key), row, |row| hash(self.key(*row)));
-        self.rows = rows;
+        let Keys { texts, ends, blocks, rows } = self;
+        rows.insert_unique(hash(key), row, |row| hash(key_of(texts, ends, blocks, *row)));
         (row, true)
     }
 
@@ -89,6 +85,13 @@ impl Keys {
         let ends = 4 * self.ends.capacity() + 8 * self.blocks.capacity();
         self.texts.capacity() + ends + 5 * self.rows.capacity()
     }
+}
+
+fn key_of<'a>(texts: &'a str, ends: &[u32], blocks: &[usize], row: u32) -> &'a str {
+    let row = row as usize;
+    let block = blocks[row / BLOCK];
+    let start = if row.is_multiple_of(BLOCK) { 0 } else { ends[row - 1] };
+    &texts[block + start as usize..block + ends[row] as usize]
 }
 
 fn hash(key: &str) -> u64 {

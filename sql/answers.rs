@@ -101,7 +101,10 @@ impl Answers {
         let read = |name: &String| self.views.iter().any(|view| view.reads.contains(name));
         for (name, rows) in relations.iter().filter(|(name, _)| read(name)) {
             if let Some(slot) = self.slots.get(name) {
-                slot.set(joined(slot.schema(), rows.clone()));
+                let rows = joined(slot.schema(), rows.clone()).map_err(|error| {
+                    Mistake::at(name, "", 0, 0, format!("too large for a view: {error}"))
+                })?;
+                slot.set(rows);
             }
         }
         let mut said = Vec::new();

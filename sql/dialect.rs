@@ -85,7 +85,10 @@ impl Dialect {
         let mut alone = |row: &RecordBatch, _: &str| spoilt(row, &self.planned.schema);
         let parts = narrow::halve(&rows, &mut part, &mut alone);
         self.slot.clear();
-        joined(&canonical, parts.iter().map(|part| shaped(part, &canonical)).collect())
+        let parts = parts.iter().map(|part| shaped(part, &canonical)).collect();
+        // Each half fits one batch, and both do not.
+        joined(&canonical, parts)
+            .unwrap_or_else(|_| shaped(&spoilt(&rows, &self.planned.schema), &canonical))
     }
 }
 
@@ -115,19 +118,21 @@ fn renamed(raw: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
     renamed.map_or_else(|_| RecordBatch::new_empty(schema.clone()), |rows| shaped(&rows, schema))
 }
 
-/// A row that could not be evaluated: its place and bytes, and why it will be refused.
-fn spoilt(row: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
+/// Rows that could not be evaluated: their places and bytes, and why they will be refused.
+fn spoilt(rows: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
     let columns: Vec<ArrayRef> = schema
         .fields()
         .iter()
         .map(|field| match field.name().as_str() {
-            "bad" => Arc::new(StringArray::from(vec![Some("sql_error")])) as ArrayRef,
-            name => row
+            "bad" => {
+                Arc::new(StringArray::from(vec![Some("sql_error"); rows.num_rows()])) as ArrayRef
+            }
+            name => rows
                 .column_by_name(&carried(name))
                 .filter(|column| column.data_type() == field.data_type())
                 .cloned()
                 .unwrap_or_else(|| {
-                    datafusion::arrow::array::new_null_array(field.data_type(), row.num_rows())
+                    datafusion::arrow::array::new_null_array(field.data_type(), rows.num_rows())
                 }),
         })
         .collect();

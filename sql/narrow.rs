@@ -75,7 +75,14 @@ pub fn run(stage: &Stage, planned: &Planned) -> (RecordBatch, Vec<Guilty>) {
     };
     let parts = halve(&all, &mut part, &mut alone);
     slot.set(all);
-    (ordered(joined(&planned.schema, parts), stage.shape.funnel), guilty)
+    match joined(&planned.schema, parts) {
+        Ok(rows) => (ordered(rows, stage.shape.funnel), guilty),
+        // Each half fits one batch, and both do not.
+        Err(error) => {
+            guilty.push(whole(planned, &error.to_string()));
+            (RecordBatch::new_empty(planned.schema.clone()), guilty)
+        }
+    }
 }
 
 /// Runs a plan once more, with what its slots hold now.
@@ -87,7 +94,7 @@ pub fn execute(context: &SessionContext, planned: &Planned) -> Result<RecordBatc
         let stream = plan.execute(part, context.task_ctx())?;
         batches.extend(futures::executor::block_on(stream.try_collect::<Vec<_>>())?);
     }
-    Ok(ordered(joined(&planned.schema, batches), false))
+    Ok(ordered(joined(&planned.schema, batches)?, false))
 }
 
 /// Rows by shard and place in the log. A join may answer rows that found nothing after those that

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use datafusion::arrow::compute::{cast, concat_batches, take_record_batch};
 use datafusion::arrow::datatypes::{SchemaRef, UInt32Type};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 use recoup_operators::{LoadError, Operator};
 
@@ -143,7 +144,10 @@ impl Stage {
         }
         for (name, batches) in outputs.iter().zip(answers) {
             let slot = &self.slots[name];
-            slot.set(joined(slot.schema(), batches));
+            match joined(slot.schema(), batches) {
+                Ok(rows) => slot.set(rows),
+                Err(error) => panic!("what a verb says of one step fits one batch: {error}"),
+            }
         }
     }
 
@@ -256,16 +260,16 @@ pub fn shaped(rows: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
     }
 }
 
-/// Batches in one, with these columns.
-pub(crate) fn joined(schema: &SchemaRef, mut batches: Vec<RecordBatch>) -> RecordBatch {
+/// Batches in one, with these columns; an error where a column of text would exceed 2 GiB.
+pub(crate) fn joined(
+    schema: &SchemaRef,
+    mut batches: Vec<RecordBatch>,
+) -> Result<RecordBatch, ArrowError> {
     if batches.len() == 1
         && let Some(only) = batches.pop()
     {
-        return shaped(&only, schema);
+        return Ok(shaped(&only, schema));
     }
     let batches: Vec<RecordBatch> = batches.iter().map(|rows| shaped(rows, schema)).collect();
-    match concat_batches(schema, &batches) {
-        Ok(rows) => rows,
-        Err(error) => panic!("the rows of one step fit one batch: {error}"),
-    }
+    concat_batches(schema, &batches)
 }

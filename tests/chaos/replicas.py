@@ -52,7 +52,8 @@ class Replicas(Deployment):
         return len(found) == 5 and all(one["severity"] == "fine" for one in found)
 
     def damage(self):
-        """Flips a byte in the copy of a server that does not lead; that server."""
+        """Flips a byte in the copy of a server that does not lead, in the beginning of each file:
+        what is lost from the end it takes from the others again. Says which server."""
         leader = self.info(self.servers.all[0])["cluster"]["leader"]
         victim = next(server for server in self.servers.all if server.name != leader)
         victim.stop()
@@ -65,10 +66,10 @@ class Replicas(Deployment):
 
     def flip(self, path):
         with open(path, "r+b") as file:
-            middle = os.path.getsize(path) // 2
-            file.seek(middle)
+            early = os.path.getsize(path) // 6
+            file.seek(early)
             byte = file.read(1)
-            file.seek(middle)
+            file.seek(early)
             file.write(bytes([byte[0] ^ 0xff]))
 
     def lost(self):

@@ -138,13 +138,29 @@ def counts(rows):
     return found
 
 
-def compare_refused(ours, theirs, say):
+def compare_refused(ours, theirs, say, any_order=False):
+    """Refusals by lender and reason. A copy that loses a conflict before anybody has reported its
+    loan has no lender, so where the order of arrival is open, that many may be another's."""
     left, right = counts(ours), counts(theirs)
+    if any_order:
+        level(left, right)
     for lender, reason in sorted(left.keys() | right.keys()):
         got, expected = left[(lender, reason)], right[(lender, reason)]
         if got != expected:
             say(f"refused {lender or '-'} {reason}: {got}, expected {expected}")
     return sum(right.values())
+
+
+def level(left, right):
+    """Gives conflicts without a lender on one side to the lenders that lack as many there."""
+    for short, full in ((left, right), (right, left)):
+        for lender, reason in sorted(full):
+            if lender and reason == "conflict":
+                lacking = max(0, full[(lender, reason)] - short[(lender, reason)])
+                given = min(lacking, short[("", reason)] - full[("", reason)])
+                if given > 0:
+                    short[("", reason)] -= given
+                    short[(lender, reason)] += given
 
 
 def compare_ledger(ledger, suspense, booked, say):

@@ -103,13 +103,15 @@ def main():
     parser.add_argument("ours", metavar="A")
     parser.add_argument("theirs", metavar="B")
     parser.add_argument("--reference", required=True)
+    parser.add_argument("--any-order", action="store_true",
+                        help="what came in was read in an order that the oracle does not know")
     parser.add_argument("--case", choices=("loan", "borrower"), default="borrower")
     args = parser.parse_args()
     said = []
     for name in ("loans", "prices"):
         compare_rows(name, load(args.ours, name), load(args.theirs, name), said.append)
     refused = [load(folder, "refused") for folder in (args.ours, args.theirs)]
-    compare_refused(*refused, said.append, any_order=True)
+    compare_refused(*refused, said.append, args.any_order)
     compare_sums(load(args.ours, "statements"), load(args.theirs, "statements"), said.append)
     market = Market(args.reference)
     placements, loans = load(args.ours, "placements"), load(args.ours, "loans")

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 
-from deployment import Deployment
+from deployment import STREAMS, Deployment
 from scenario import main
 from servers import Servers, until
 from wire import Client
@@ -47,13 +47,17 @@ class Replicas(Deployment):
         streams = [one for one in found if one["about"] == "streams"]
         return len(streams) == 5 and all(one["severity"] == "fine" for one in streams)
 
+    def read(self):
+        """What is said about copies, if that is said about every stream."""
+        found = self.doctor()
+        return found if all(any(name in one["found"] for one in found) for name in STREAMS) else []
+
     def all_fine(self):
         found = self.doctor()
         return len(found) == 5 and all(one["severity"] == "fine" for one in found)
 
     def damage(self):
-        """Flips a byte in the copy of a server that does not lead, in the beginning of each file:
-        what is lost from the end it takes from the others again. Says which server."""
+        """Flips a byte in the copy of a server that does not lead; that server."""
         leader = self.info(self.servers.all[0])["cluster"]["leader"]
         victim = next(server for server in self.servers.all if server.name != leader)
         victim.stop()
@@ -66,10 +70,10 @@ class Replicas(Deployment):
 
     def flip(self, path):
         with open(path, "r+b") as file:
-            early = os.path.getsize(path) // 6
-            file.seek(early)
+            middle = os.path.getsize(path) // 2
+            file.seek(middle)
             byte = file.read(1)
-            file.seek(early)
+            file.seek(middle)
             file.write(bytes([byte[0] ^ 0xff]))
 
     def lost(self):
@@ -78,7 +82,9 @@ class Replicas(Deployment):
         # What is new, it takes.
         self.load()
         until("the cluster to say that all is well", self.current)
-        bad = [one for one in self.doctor() if one["severity"] != "fine"]
+        # Where a server does not answer yet it says that, and nothing of copies.
+        found = until("the doctor to have read every copy", self.read)
+        bad = [one for one in found if one["severity"] != "fine"]
         print("\n".join(f"{one['found']} → {one['mend']}" for one in bad), flush=True)
         if len(bad) != 1 or victim.name not in bad[0]["found"] or STREAM not in bad[0]["found"]:
             raise SystemExit(f"the doctor does not name {victim.name}: {bad}")

@@ -16,7 +16,7 @@ import time
 import traceback
 from collections import Counter
 
-from servers import Worker
+from servers import Worker, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ORACLE = os.path.join(HERE, "..", "oracle")
@@ -76,7 +76,9 @@ class Deployment:
                     "--priced", "--capacity", str(self.events // 20), "--files", str(files)]
         subprocess.run(generate, check=True)
         os.makedirs(os.path.join(self.folder, ".recoup"), exist_ok=True)
-        self.recoup("init")
+        # A cluster that has just begun takes a while to make a stream; init may be said again.
+        until("the servers to take the streams",
+              lambda: self.recoup("init", check=False).returncode == 0)
         for table in ("curve", "market", "agencies"):
             self.recoup("post", table, os.path.join(self.case, "reference", f"{table}.csv"))
         self.files = sorted(glob.glob(os.path.join(self.case, "intake-*.jsonl")),

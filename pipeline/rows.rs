@@ -12,6 +12,7 @@ use datafusion::arrow::ipc::CompressionType;
 use datafusion::arrow::ipc::reader::StreamDecoder;
 use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use datafusion::arrow::record_batch::RecordBatch;
+use recoup_operators::decode;
 use recoup_operators::memory::hash_bytes;
 
 use crate::log::{LogError, Message};
@@ -73,6 +74,9 @@ pub fn decode(payload: &Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
     let broken = |what: &str| Err(ArrowError::IpcError(what.into()));
     if !payload.ends_with(&END) {
         return broken("it has no end");
+    }
+    if !decode::plausible(payload) {
+        return broken("it says more than its bytes can be");
     }
     // The reader asserts where bytes contradict themselves: a mistake like any other.
     let read = catch_unwind(AssertUnwindSafe(|| opened(payload)));

@@ -139,13 +139,12 @@ pub fn decode(path: &str, bytes: &Bytes) -> Result<Snapshot, SnapshotError> {
     for lengths in &header.tables {
         let mut tables = vec![];
         for length in lengths {
-            if at + length > body.len() {
-                return Err(torn("a table is cut"));
-            }
-            let batches = rows::decode(&body.slice(at..at + length))
-                .map_err(|error| torn(&error.to_string()))?;
+            let end = length.checked_add(at).filter(|end| *end <= body.len());
+            let end = end.ok_or_else(|| torn("a table is cut"))?;
+            let batches =
+                rows::decode(&body.slice(at..end)).map_err(|error| torn(&error.to_string()))?;
             tables.push(batches.into_iter().next().ok_or_else(|| torn("a table is empty"))?);
-            at += length;
+            at = end;
         }
         groups.push(tables);
     }

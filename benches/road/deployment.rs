@@ -1,9 +1,10 @@
 //! A deployment of its own: a broker, `recoup init`, reference tables and one worker process.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use recoup::log::broker::Access;
 use recoup::log::jetstream::JetStreamLog;
@@ -20,11 +21,16 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The ticks of `/proc` in a second, fixed on Linux.
 const TICKS: f64 = 100.0;
 
+/// Variables and their values.
+type Settings = Vec<(&'static str, String)>;
+
 pub struct Deployment {
     pub runtime: Runtime,
     pub log: JetStreamLog,
     pub worker: Child,
     folder: TempDir,
+    /// Settings beside the defaults, as variables.
+    settings: Settings,
     /// Ends the broker when dropped.
     server: Option<Server>,
 }
@@ -38,9 +44,11 @@ pub struct Usage {
 }
 
 impl Deployment {
-    pub fn start() -> Answer<Self> {
+    pub fn start(settings: &[(&'static str, String)]) -> Answer<Self> {
         let runtime = Runtime::new()?;
         let folder = tempfile::tempdir()?;
+        let synced = synced_append(folder.path())?;
+        println!("a synced append of 512 bytes takes {} µs here", synced.as_micros());
         let plan = ServerPlan { data: folder.path().join("broker"), port: None, sync_always: true };
         let server = runtime.block_on(Server::start(&plan))?;
         let log = runtime.block_on(JetStreamLog::connect(Access::to(server.url())))?;
@@ -53,7 +61,8 @@ impl Deployment {
         }
         let worker = command(folder.path(), &url, &["run"])?.spawn()?;
         let server = Some(server);
-        Ok(Deployment { runtime, log, worker, folder, server })
+        let settings = settings.to_vec();
+        Ok(Deployment { runtime, log, worker, folder, settings, server })
     }
 
     pub fn folder(&self) -> &Path {
@@ -67,6 +76,13 @@ impl Deployment {
     pub fn call(&self, args: &[&str]) -> Answer<()> {
         let url = self.server.as_ref().map_or("", Server::url);
         call(self.folder.path(), url, args)
+    }
+
+    /// Begins a verb that runs beside.
+    pub fn begin(&self, args: &[&str]) -> Answer<Child> {
+        let url = self.server.as_ref().map_or("", Server::url);
+        let mut command = command(self.folder.path(), url, args)?;
+        Ok(command.envs(self.settings.iter().cloned()).spawn()?)
     }
 
     /// Waits until no record waits in normalize, register and book.
@@ -114,6 +130,20 @@ fn command(folder: &Path, url: &str, args: &[&str]) -> Answer<Command> {
 fn call(folder: &Path, url: &str, args: &[&str]) -> Answer<()> {
     let status = command(folder, url, args)?.status()?;
     if status.success() { Ok(()) } else { Err(format!("recoup {}: {status}", args[0]).into()) }
+}
+
+/// The disk's part in whatever goes through a broker that syncs: the median of synced appends.
+fn synced_append(folder: &Path) -> Answer<Duration> {
+    let mut file = fs::File::create(folder.join("synced"))?;
+    let mut took = vec![];
+    for _ in 0..200 {
+        let began = Instant::now();
+        file.write_all(&[b'x'; 512])?;
+        file.sync_data()?;
+        took.push(began.elapsed());
+    }
+    took.sort();
+    Ok(took[took.len() / 2])
 }
 
 /// Waits for a child and says what it used.

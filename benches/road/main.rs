@@ -6,6 +6,8 @@
 #![allow(clippy::disallowed_methods)]
 
 mod deployment;
+mod offered;
+mod publisher;
 mod records;
 mod through;
 
@@ -51,6 +53,14 @@ enum What {
         #[arg(long, default_value_t = 20)]
         lines: u64,
     },
+    /// What a lender waits for its placements while another one loads a large file
+    Flood {
+        #[arg(long, default_value_t = 3_000_000)]
+        records: u64,
+        /// How many messages the load may be ahead, zero for any number
+        #[arg(long, default_value_t = 64)]
+        ahead: u64,
+    },
     /// Bytes of a worker's memory per loan
     Memory {
         #[arg(long, default_value_t = 1_000_000)]
@@ -63,7 +73,8 @@ fn main() -> Answer<()> {
         What::Batch { records } => batch(records),
         What::Lines { records } => through::lines(records),
         What::Singles { records } => through::singles(records),
-        What::Latency { rate, seconds, lines } => through::latency(rate, seconds, lines),
+        What::Latency { rate, seconds, lines } => offered::latency(rate, seconds, lines),
+        What::Flood { records, ahead } => offered::flood(records, ahead),
         What::Memory { loans } => through::memory(loans),
     }
 }

@@ -34,6 +34,10 @@ pub fn mix(i: u64, out: &mut impl Write) -> io::Result<()> {
 
 /// A report of a loan; `i` makes its id and its instant.
 pub fn report(loan: u64, i: u64, out: &mut impl Write) -> io::Result<()> {
+    report_of("L001", loan, i, out)
+}
+
+pub fn report_of(lender: &str, loan: u64, i: u64, out: &mut impl Write) -> io::Result<()> {
     let dice = mixed(loan);
     let cents = 10_000 + dice % 900_000;
     let days = (dice >> 20) % 400;
@@ -42,7 +46,7 @@ pub fn report(loan: u64, i: u64, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "{{\"event_id\":\"ev{i:010}\",\"event_type\":\"loan.delinquent\",\"event_time\":\
-         \"2026-03-01T{:02}:{:02}:{:02}Z\",\"lender_id\":\"L001\",\"loan_id\":\"LN{loan:010}\",\
+         \"2026-03-01T{:02}:{:02}:{:02}Z\",\"lender_id\":\"{lender}\",\"loan_id\":\"LN{loan:010}\",\
          \"borrower_id\":\"B{:010}\",\"product\":\"{product}\",\"province\":\"{province}\",\
          \"principal\":\"{}.{:02}\",\"interest\":\"{}.10\",\"penalty\":\"{}.05\",\"fee\":\"5.00\",\
          \"currency\":\"CNY\",\"days_past_due\":{days},\"origination_date\":\"2025-08-11\",\

@@ -19,12 +19,12 @@ use arrow::array::{
 };
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, TimeUnit};
-use arrow::ipc;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 
+use super::measure::measure;
 use super::table::{PLACE_COLUMNS, Table};
-use super::{Decoded, Part, ROWS_MAX, UNFOLDED_BYTES_MAX, Weight, schema};
+use super::{Decoded, Part, ROWS_MAX, UNFOLDED_BYTES_MAX, schema};
 use crate::facts;
 use crate::texts::constant;
 
@@ -47,7 +47,7 @@ pub(super) fn read(part: &Part, columns: &[&str]) -> Decoded {
 }
 
 fn open(part: &Part, columns: &[&str]) -> Result<Decoded, &'static str> {
-    let weight = measure(part.payload).ok_or(BAD)?;
+    let weight = measure(part.payload, ROWS_MAX).ok_or(BAD)?;
     if weight.rows > ROWS_MAX || weight.bytes > UNFOLDED_BYTES_MAX {
         return Err(LARGE);
     }
@@ -165,61 +165,4 @@ fn in_utc(column: &ArrayRef) -> ArrayRef {
 fn zoned<T: ArrowTimestampType>(column: &ArrayRef) -> ArrayRef {
     let instants: &PrimitiveArray<T> = column.as_primitive();
     Arc::new(instants.clone().with_timezone("+00:00"))
-}
-
-/// Walks the messages of a stream without opening them; `None` where one is broken.
-pub(super) fn measure(bytes: &[u8]) -> Option<Weight> {
-    let (mut at, mut weight) = (0, Weight::default());
-    while at < bytes.len() {
-        let mut length = word(bytes, at)?;
-        at += 4;
-        if length == u32::MAX {
-            length = word(bytes, at)?;
-            at += 4;
-        }
-        if length == 0 {
-            break;
-        }
-        let metadata = bytes.get(at..at.checked_add(length as usize)?)?;
-        at += metadata.len();
-        let message = ipc::root_as_message(metadata).ok()?;
-        let body_length = usize::try_from(message.bodyLength()).ok()?;
-        let body = bytes.get(at..at.checked_add(body_length)?)?;
-        at += body_length;
-        let batch = match message.header_type() {
-            ipc::MessageHeader::RecordBatch => message.header_as_record_batch(),
-            ipc::MessageHeader::DictionaryBatch => message.header_as_dictionary_batch()?.data(),
-            _ => continue,
-        }?;
-        weight.rows = weight.rows.checked_add(usize::try_from(batch.length()).ok()?)?;
-        weight.bytes = weight.bytes.checked_add(unfolded_body(batch, body)?)?;
-    }
-    Some(weight)
-}
-
-/// The bytes that a message's buffers become.
-fn unfolded_body(batch: ipc::RecordBatch, body: &[u8]) -> Option<usize> {
-    for node in batch.nodes()? {
-        if usize::try_from(node.length()).ok()? > ROWS_MAX {
-            return None;
-        }
-    }
-    let mut sum = 0_usize;
-    for buffer in batch.buffers()? {
-        let start = usize::try_from(buffer.offset()).ok()?;
-        let length = usize::try_from(buffer.length()).ok()?;
-        let bytes = body.get(start..start.checked_add(length)?)?;
-        let said = match bytes.first_chunk::<8>() {
-            Some(prefix) if batch.compression().is_some() => i64::from_le_bytes(*prefix),
-            _ => -1,
-        };
-        // -1: stored as it is.
-        let becomes = if said == -1 { length } else { usize::try_from(said).ok()? };
-        sum = sum.checked_add(becomes)?;
-    }
-    Some(sum)
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word))
 }

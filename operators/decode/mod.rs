@@ -26,6 +26,7 @@
 mod columnar;
 mod csv;
 mod json;
+mod measure;
 mod scan;
 mod table;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use crate::facts;
+pub use measure::plausible;
 use table::Table;
 
 /// How a message is written.
@@ -90,7 +92,7 @@ pub struct Weight {
 pub fn weight(format: Format, payload: &[u8]) -> Weight {
     let least = Weight { rows: 1, bytes: payload.len() };
     if format == Format::Arrow {
-        let found = columnar::measure(payload).unwrap_or(least);
+        let found = measure::measure(payload, ROWS_MAX).unwrap_or(least);
         // What is beyond its limit is refused unread.
         let bytes = if found.bytes > UNFOLDED_BYTES_MAX { 0 } else { found.bytes };
         return Weight { rows: found.rows.min(ROWS_MAX), bytes: bytes.max(payload.len()) };

@@ -11,7 +11,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::CompressionType;
-use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use recoup_operators::memory::table::Snapshot;
 use serde::{Deserialize, Serialize};
@@ -21,6 +20,7 @@ use tracing::{info, warn};
 use super::relations::Relations;
 use super::room::{Progress, Room, Standing};
 use crate::log::{Log, LogError};
+use crate::rows;
 use crate::snapshot::Snapshots;
 
 const MAGIC: &[u8; 8] = b"recoup-r";
@@ -175,15 +175,16 @@ fn decode(bytes: &Bytes) -> Result<(Header, Relations), String> {
     let (length, rest) = rest.split_first_chunk().ok_or_else(cut)?;
     let length = u32::from_le_bytes(*length) as usize;
     let (header, body) = rest.split_at_checked(length).ok_or_else(cut)?;
+    let body = bytes.slice_ref(body);
     let header: Header = serde_json::from_slice(header).map_err(|error| error.to_string())?;
     let mut relations = Relations::new();
     let mut at = 0;
     for (name, size) in &header.relations {
-        let part = body.get(at..at + size).ok_or_else(cut)?;
-        at += size;
-        for rows in StreamReader::try_new(part, None).map_err(|error| error.to_string())? {
-            relations.apply(name, &rows.map_err(|error| error.to_string())?);
+        let end = size.checked_add(at).filter(|end| *end <= body.len()).ok_or_else(cut)?;
+        for rows in rows::decode(&body.slice(at..end)).map_err(|error| error.to_string())? {
+            relations.apply(name, &rows);
         }
+        at = end;
     }
     Ok((header, relations))
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{Array, AsArray};
-use recoup::log::{Log, ReadLimit, Reader};
+use recoup::log::{Log, ReadLimit};
 use recoup::rows;
 
 use crate::deployment::Deployment;

@@ -148,6 +148,8 @@ async fn silent(
     watched: &mut Watched,
 ) -> Result<BTreeMap<u32, Seen>, LogError> {
     let mut silent = BTreeMap::new();
+    // The same for all shards, and a stage hears a dozen relations: asked once a look.
+    let mut heard = None;
     watched.only(shards);
     for shard in shards.iter().copied() {
         let log = worker.log.as_ref();
@@ -156,7 +158,14 @@ async fn silent(
         let free = cursor.owner.is_empty();
         // A cursor that moves needs no further question.
         let still = watched.stood(shard, cursor_seq);
-        let waits = !free && still && wake::waits(log, shape, shard, cursor.seq).await?;
+        let mut waits = false;
+        if !free && still {
+            waits = wake::addressed(log, shape, shard).await? > cursor.seq;
+            if !waits && heard.is_none() {
+                heard = Some(wake::heard(log, shape).await?);
+            }
+            waits |= heard > Some(cursor.seq);
+        }
         if watched.look(shard, cursor_seq, waits, Instant::now(), worker.tempo.silent) || free {
             let limit = worker.tempo.silent.as_secs();
             let why = match cursor.owner.as_str() {

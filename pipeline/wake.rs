@@ -288,18 +288,28 @@ async fn sign(
 
 /// Whether a shard has input behind a sequence.
 pub async fn waits(log: &dyn Log, shape: &Shape, shard: u32, seq: u64) -> Result<bool, LogError> {
+    Ok(addressed(log, shape, shard).await? > seq || heard(log, shape).await? > seq)
+}
+
+/// The newest message that is for one shard; zero where there is none.
+pub async fn addressed(log: &dyn Log, shape: &Shape, shard: u32) -> Result<u64, LogError> {
     let (stream, main) = (shape.reads, shape.main);
-    let mut subjects = vec![match shape {
+    let subject = match shape {
         _ if shape.funnel => format!("{stream}.*.{main}"),
         _ if shape.name == "normalize" => format!("{stream}.*.*.{shard}"),
         _ => format!("{stream}.{shard}.{main}"),
-    }];
+    };
+    Ok(log.last(stream, &subject).await?.map_or(0, |message| message.seq))
+}
+
+/// The newest message that all shards of a stage hear; zero where there is none.
+pub async fn heard(log: &dyn Log, shape: &Shape) -> Result<u64, LogError> {
     let of = if shape.funnel { "*" } else { "all" };
-    subjects.extend(shape.hears.iter().map(|name| format!("{stream}.{of}.{name}")));
-    for subject in subjects {
-        if log.last(stream, &subject).await?.is_some_and(|newest| newest.seq > seq) {
-            return Ok(true);
-        }
+    let mut newest = 0;
+    for name in shape.hears {
+        let subject = format!("{}.{of}.{name}", shape.reads);
+        let last = log.last(shape.reads, &subject).await?;
+        newest = newest.max(last.map_or(0, |message| message.seq));
     }
-    Ok(false)
+    Ok(newest)
 }

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -111,7 +112,7 @@ pub fn parts_from(
     let cut = match format {
         Format::Json | Format::Csv => Cut::Text(text(file, format, place).map_err(unread)?),
         Format::Parquet | Format::Arrow => {
-            let columns = columns(file, format, place);
+            let columns = sound(|| columns(file, format, place));
             Cut::Columns(
                 columns.map_err(|source| PartError::Columns { path: path.to_owned(), source })?,
             )
@@ -312,6 +313,12 @@ struct Columns {
     fitting: usize,
 }
 
+/// Readers assert where bytes contradict themselves: a mistake like any other.
+fn sound<T>(read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ArrowError> {
+    let broken = |_| Err(ArrowError::ParseError("it contradicts itself".into()));
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(broken)
+}
+
 fn columns(file: File, format: Format, place: Place) -> Result<Columns, ArrowError> {
     let skip = usize::try_from(place.rows).unwrap_or(usize::MAX);
     if format == Format::Parquet {
@@ -344,9 +351,9 @@ impl Columns {
         let batch = loop {
             let batch = match self.rest.take() {
                 Some(batch) => batch,
-                None => match self.batches.next() {
+                None => match sound(|| self.batches.next().transpose()).map_err(Stop::Columns)? {
                     None => return Ok(None),
-                    Some(batch) => batch.map_err(Stop::Columns)?,
+                    Some(batch) => batch,
                 },
             };
             if batch.num_rows() > 0 {

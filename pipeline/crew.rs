@@ -148,9 +148,12 @@ async fn silent(
     watched: &mut Watched,
 ) -> Result<BTreeMap<u32, Seen>, LogError> {
     let mut silent = BTreeMap::new();
-    // The same for all shards, and a stage hears a dozen relations: asked once a look.
-    let mut heard = None;
     watched.only(shards);
+    if shards.is_empty() {
+        return Ok(silent);
+    }
+    // The same for all shards, and a stage hears a dozen relations: asked once a look.
+    let heard = wake::heard(worker.log.as_ref(), shape).await?;
     for shard in shards.iter().copied() {
         let log = worker.log.as_ref();
         let subject = cursor::subject(shape.writes, shape.name, shard);
@@ -158,14 +161,9 @@ async fn silent(
         let free = cursor.owner.is_empty();
         // A cursor that moves needs no further question.
         let still = watched.stood(shard, cursor_seq);
-        let mut waits = false;
-        if !free && still {
-            waits = wake::addressed(log, shape, shard).await? > cursor.seq;
-            if !waits && heard.is_none() {
-                heard = Some(wake::heard(log, shape).await?);
-            }
-            waits |= heard > Some(cursor.seq);
-        }
+        let waits = !free
+            && still
+            && (heard > cursor.seq || wake::addressed(log, shape, shard).await? > cursor.seq);
         if watched.look(shard, cursor_seq, waits, Instant::now(), worker.tempo.silent) || free {
             let limit = worker.tempo.silent.as_secs();
             let why = match cursor.owner.as_str() {

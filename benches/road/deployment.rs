@@ -21,16 +21,11 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The ticks of `/proc` in a second, fixed on Linux.
 const TICKS: f64 = 100.0;
 
-/// Variables and their values.
-type Settings = Vec<(&'static str, String)>;
-
 pub struct Deployment {
     pub runtime: Runtime,
     pub log: JetStreamLog,
     pub worker: Child,
     folder: TempDir,
-    /// Settings beside the defaults, as variables.
-    settings: Settings,
     /// Ends the broker when dropped.
     server: Option<Server>,
 }
@@ -44,7 +39,7 @@ pub struct Usage {
 }
 
 impl Deployment {
-    pub fn start(settings: &[(&'static str, String)]) -> Answer<Self> {
+    pub fn start() -> Answer<Self> {
         let runtime = Runtime::new()?;
         let folder = tempfile::tempdir()?;
         let synced = synced_append(folder.path())?;
@@ -61,8 +56,7 @@ impl Deployment {
         }
         let worker = command(folder.path(), &url, &["run"])?.spawn()?;
         let server = Some(server);
-        let settings = settings.to_vec();
-        Ok(Deployment { runtime, log, worker, folder, settings, server })
+        Ok(Deployment { runtime, log, worker, folder, server })
     }
 
     pub fn folder(&self) -> &Path {
@@ -81,8 +75,7 @@ impl Deployment {
     /// Begins a verb that runs beside.
     pub fn begin(&self, args: &[&str]) -> Answer<Child> {
         let url = self.server.as_ref().map_or("", Server::url);
-        let mut command = command(self.folder.path(), url, args)?;
-        Ok(command.envs(self.settings.iter().cloned()).spawn()?)
+        Ok(command(self.folder.path(), url, args)?.spawn()?)
     }
 
     /// Waits until no record waits in normalize, register and book.

@@ -90,7 +90,7 @@ impl std::fmt::Display for Waits {
 }
 
 pub fn latency(rate: u64, seconds: u64, lines: u64) -> Answer<()> {
-    let deployment = Deployment::start(&[])?;
+    let deployment = Deployment::start()?;
     let (waits, behind) =
         Offer { first: FIRST, rate, total: rate * seconds, lines }.placed(&deployment)?;
     println!("{rate} records/s offered for {seconds} s, {lines} a message");
@@ -102,12 +102,14 @@ pub fn latency(rate: u64, seconds: u64, lines: u64) -> Answer<()> {
 /// One lender loads a large file while another, who sends a record now and then, waits for its
 /// placements: first without the load, then beside it.
 pub fn flood(count: u64, ahead: u64) -> Answer<()> {
-    let deployment = Deployment::start(&[("RECOUP_LIMITS_AHEAD_MESSAGES", ahead.to_string())])?;
+    let deployment = Deployment::start()?;
     write(&deployment.folder().join("intake.jsonl"), count, records::mix)?;
     let few = |first, total| Offer { first, rate: NOW_AND_THEN, total, lines: 1 };
     let (alone, _) = few(FIRST, 500).placed(&deployment)?;
     println!("{NOW_AND_THEN} records/s alone: {alone}");
-    let mut load = deployment.begin(&["load", "--json", "intake.jsonl", "--lender", "L001"])?;
+    let limit = format!("limits.ahead_messages={ahead}");
+    let load = ["load", "--json", "intake.jsonl", "--lender", "L001", "--set", limit.as_str()];
+    let mut load = deployment.begin(&load)?;
     let (beside, _) = few(FIRST + 500, 1_000).placed(&deployment)?;
     let over = load.try_wait()?.is_some();
     load.kill().and_then(|()| load.wait())?;

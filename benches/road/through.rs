@@ -7,7 +7,7 @@ use crate::publisher::{Publisher, SUBJECTS};
 use crate::{Answer, records, write};
 
 pub fn lines(count: u64) -> Answer<()> {
-    let deployment = Deployment::start(&[])?;
+    let deployment = Deployment::start()?;
     write(&deployment.folder().join("intake.jsonl"), count, records::mix)?;
     let began = Instant::now();
     deployment.call(&["load", "--json", "intake.jsonl", "--lender", "L001"])?;
@@ -19,7 +19,7 @@ pub fn lines(count: u64) -> Answer<()> {
 }
 
 pub fn singles(count: u64) -> Answer<()> {
-    let deployment = Deployment::start(&[])?;
+    let deployment = Deployment::start()?;
     let began = Instant::now();
     let mut publisher = Publisher::connect(deployment.port(), "L001")?;
     let mut record = vec![];
@@ -44,7 +44,7 @@ fn told(deployment: &Deployment, count: u64, began: Instant) {
 }
 
 pub fn memory(loans: u64) -> Answer<()> {
-    let deployment = Deployment::start(&[])?;
+    let deployment = Deployment::start()?;
     deployment.drained()?;
     let empty = resident(deployment.worker.id());
     let file = deployment.folder().join("intake.jsonl");

@@ -8,7 +8,11 @@ use arrow::array::{ArrayRef, NullBufferBuilder, StringArray, new_null_array};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
-/// Texts in row order. One column holds less than 2 GiB: decoders keep parts below that.
+/// A step has some hundred thousand rows, and no text of a record more than a kilobyte. What speaks
+/// of all loans of a shard at once would need fifty million of them.
+const BELOW: &str = "a column of text is below 2 GiB";
+
+/// Texts in row order.
 pub(crate) struct Texts {
     bytes: Vec<u8>,
     ends: Vec<i32>,
@@ -64,16 +68,13 @@ impl Texts {
 
     #[inline]
     fn end(&mut self, valid: bool) {
-        debug_assert!(self.bytes.len() <= i32::MAX as usize, "a text column is below 2 GiB");
         self.ends.push(self.bytes.len() as i32);
         self.nulls.append(valid);
     }
 
     pub(crate) fn finish(mut self) -> ArrayRef {
         let rows = self.ends.len() - 1;
-        if self.bytes.len() > i32::MAX as usize {
-            return new_null_array(&DataType::Utf8, rows);
-        }
+        assert!(self.bytes.len() <= i32::MAX as usize, "{BELOW}");
         let ends = OffsetBuffer::new(ScalarBuffer::from(self.ends));
         let bytes = Buffer::from_vec(self.bytes);
         match StringArray::try_new(ends, bytes, self.nulls.finish()) {
@@ -86,8 +87,8 @@ impl Texts {
 
 /// The same text in every row, or null in every row where it is empty.
 pub(crate) fn constant(text: &str, rows: usize) -> ArrayRef {
-    let fits = text.len().saturating_mul(rows) <= i32::MAX as usize;
-    if text.is_empty() || !fits {
+    assert!(text.len().saturating_mul(rows) <= i32::MAX as usize, "{BELOW}");
+    if text.is_empty() {
         return new_null_array(&DataType::Utf8, rows);
     }
     let ends = OffsetBuffer::from_repeated_length(text.len(), rows);

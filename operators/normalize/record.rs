@@ -41,9 +41,11 @@ pub(super) mod column {
 /// The columns before those of the dialect: shard, seq, row, lender, bad, raw.
 const FIRST: usize = 6;
 
-/// The most bytes that the texts of one record may have together. Further on some are written more
-/// than once in a row, and a row must fit a message of the log.
+/// The most bytes that the texts of one record may have together, and that one of them may have
+/// that is no schedule of instalments. Further on some are written more than once in a row, and a
+/// row must fit a message of the log; a step's rows, two gigabytes a column.
 const TEXTS_MAX: usize = 64 << 10;
+const TEXT_MAX: usize = 1 << 10;
 
 /// The rows of a batch.
 pub(super) struct Records<'a> {
@@ -135,12 +137,15 @@ impl<'a> Records<'a> {
     }
 
     fn is_too_large(&self, row: usize) -> bool {
-        // A record has no more text than bytes.
-        if !self.raw.is_null(row) && self.raw.value(row).len() <= TEXTS_MAX {
-            return false;
+        let mut all = 0;
+        for (column, texts) in self.texts.iter().enumerate() {
+            let length = texts.value_length(row) as usize;
+            if length > TEXT_MAX && column != column::INSTALMENTS {
+                return true;
+            }
+            all += length;
         }
-        let lengths = self.texts.iter().map(|texts| texts.value_length(row) as usize);
-        lengths.sum::<usize>() > TEXTS_MAX
+        all > TEXTS_MAX
     }
 
     fn report(&self, row: usize) -> Result<Record<'a>, &'a str> {

@@ -381,7 +381,9 @@ fn columns_stand_where_the_dialect_has_them() {
 #[test]
 fn a_record_no_message_could_hold_is_refused_and_stays_in_the_intake() {
     let rules = Rules { keys: Some(keys()), ..Rules::default() };
-    for (length, sealed) in [(100 << 10, true), (600 << 10, false)] {
+    let longest = REPORT.replace("B000000001", &"x".repeat(1_024));
+    assert_eq!(normalize(&rules, "", &longest)[1].num_rows(), 0);
+    for (length, sealed) in [(1_025, true), (100 << 10, true), (600 << 10, false)] {
         let payload = REPORT.replace("B000000001", &"x".repeat(length));
         let said = normalize(&rules, "", &payload);
         assert_eq!((said[0].num_rows(), said[1].num_rows()), (0, 1));

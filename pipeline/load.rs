@@ -7,6 +7,7 @@
 pub mod pace;
 pub mod parts;
 mod spread;
+mod stream;
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,7 +1,5 @@
 //! Rows as messages: Arrow IPC streams of one relation, cut where a message would be too large.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use bytes::Bytes;
 use datafusion::arrow::array::{RecordBatchOptions, new_null_array};
 use datafusion::arrow::buffer::Buffer;
@@ -78,9 +76,8 @@ pub fn decode(payload: &Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
     if !decode::plausible(payload) {
         return broken("it says more than its bytes can be");
     }
-    // The reader asserts where bytes contradict themselves: a mistake like any other.
-    let read = catch_unwind(AssertUnwindSafe(|| opened(payload)));
-    read.unwrap_or_else(|_| broken("it contradicts itself"))
+    let read = decode::guarded(|| opened(payload));
+    read.unwrap_or_else(|| broken("it contradicts itself"))
 }
 
 fn opened(payload: &Bytes) -> Result<Vec<RecordBatch>, ArrowError> {

@@ -6,7 +6,6 @@
 //!
 //! Rows have no bytes of their own, so `raw` is null; `normalize` writes what a refused row said.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::types::{
@@ -22,9 +21,10 @@ use arrow::datatypes::{DataType, TimeUnit};
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 
+use super::guarded::guarded;
 use super::measure::measure;
 use super::table::{PLACE_COLUMNS, Table};
-use super::{Decoded, Part, ROWS_MAX, UNFOLDED_BYTES_MAX, schema};
+use super::{Decoded, Part, ROWS_MAX, UNFOLDED_BYTES_MAX, Weight, schema};
 use crate::facts;
 use crate::texts::constant;
 
@@ -33,12 +33,10 @@ const BAD: &str = "bad_arrow";
 const LARGE: &str = "too_large";
 
 pub(super) fn read(part: &Part, columns: &[&str]) -> Decoded {
-    // The reader asserts where a hostile stream contradicts itself; that must not stop a step.
-    let read = catch_unwind(AssertUnwindSafe(|| open(part, columns)));
-    let reason = match read {
-        Ok(Ok(decoded)) => return decoded,
-        Ok(Err(reason)) => reason,
-        Err(_) => BAD,
+    let reason = match guarded(|| open(part, columns)) {
+        Some(Ok(decoded)) => return decoded,
+        Some(Err(reason)) => reason,
+        None => BAD,
     };
     let mut table = Table::new(columns, 0);
     table.open(part);
@@ -46,9 +44,19 @@ pub(super) fn read(part: &Part, columns: &[&str]) -> Decoded {
     table.finish()
 }
 
+/// Whether a stream of these rows is read, and not refused for its size, whatever is asked of it.
+pub fn fits(rows: &RecordBatch, stream: &[u8]) -> bool {
+    let texts = rows.columns().iter().filter(|column| !column.data_type().is_nested());
+    let texts = texts.filter_map(unfolded).fold(0, usize::saturating_add);
+    texts <= UNFOLDED_BYTES_MAX && measure(stream).is_some_and(within)
+}
+
+fn within(weight: Weight) -> bool {
+    weight.rows <= ROWS_MAX && weight.bytes <= UNFOLDED_BYTES_MAX
+}
+
 fn open(part: &Part, columns: &[&str]) -> Result<Decoded, &'static str> {
-    let weight = measure(part.payload, ROWS_MAX).ok_or(BAD)?;
-    if weight.rows > ROWS_MAX || weight.bytes > UNFOLDED_BYTES_MAX {
+    if !within(measure(part.payload).ok_or(BAD)?) {
         return Err(LARGE);
     }
     let mut decoder = StreamDecoder::new();

@@ -10,14 +10,14 @@ use super::Weight;
 /// Whether a stream that one of ours wrote can be what it says. `lz4` unfolds to no more than 255
 /// times, and each row of ours takes a byte at least.
 pub fn plausible(bytes: &[u8]) -> bool {
-    measure(bytes, usize::MAX).is_some_and(|weight| {
+    measure(bytes).is_some_and(|weight| {
         weight.bytes <= bytes.len().saturating_mul(255) && weight.rows <= weight.bytes
     })
 }
 
-/// Walks the messages of a stream without opening them; `None` where one is broken, or a batch
-/// says that it has more rows than `rows_max`.
-pub fn measure(bytes: &[u8], rows_max: usize) -> Option<Weight> {
+/// Walks the messages of a stream without opening them; `None` where one is broken. A batch has as
+/// many rows as the longest of its columns says.
+pub fn measure(bytes: &[u8]) -> Option<Weight> {
     let (mut at, mut weight) = (0, Weight::default());
     while at < bytes.len() {
         let mut length = word(bytes, at)?;
@@ -40,19 +40,22 @@ pub fn measure(bytes: &[u8], rows_max: usize) -> Option<Weight> {
             ipc::MessageHeader::DictionaryBatch => message.header_as_dictionary_batch()?.data(),
             _ => continue,
         }?;
-        weight.rows = weight.rows.checked_add(usize::try_from(batch.length()).ok()?)?;
-        weight.bytes = weight.bytes.checked_add(unfolded_body(batch, body, rows_max)?)?;
+        weight.rows = weight.rows.checked_add(rows(batch)?)?;
+        weight.bytes = weight.bytes.checked_add(unfolded_body(batch, body)?)?;
     }
     Some(weight)
 }
 
-/// The bytes that a message's buffers become.
-fn unfolded_body(batch: ipc::RecordBatch, body: &[u8], rows_max: usize) -> Option<usize> {
+fn rows(batch: ipc::RecordBatch) -> Option<usize> {
+    let mut most = usize::try_from(batch.length()).ok()?;
     for node in batch.nodes()? {
-        if usize::try_from(node.length()).ok()? > rows_max {
-            return None;
-        }
+        most = most.max(usize::try_from(node.length()).ok()?);
     }
+    Some(most)
+}
+
+/// The bytes that a message's buffers become.
+fn unfolded_body(batch: ipc::RecordBatch, body: &[u8]) -> Option<usize> {
     let mut sum = 0_usize;
     for buffer in batch.buffers()? {
         let start = usize::try_from(buffer.offset()).ok()?;

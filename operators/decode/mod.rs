@@ -25,6 +25,7 @@
 
 mod columnar;
 mod csv;
+mod guarded;
 mod json;
 mod measure;
 mod scan;
@@ -40,7 +41,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use crate::facts;
-pub use measure::plausible;
+pub use columnar::fits;
+pub use guarded::guarded;
+pub use measure::{measure, plausible};
 use table::Table;
 
 /// How a message is written.
@@ -92,7 +95,7 @@ pub struct Weight {
 pub fn weight(format: Format, payload: &[u8]) -> Weight {
     let least = Weight { rows: 1, bytes: payload.len() };
     if format == Format::Arrow {
-        let found = measure::measure(payload, ROWS_MAX).unwrap_or(least);
+        let found = measure(payload).unwrap_or(least);
         // What is beyond its limit is refused unread.
         let bytes = if found.bytes > UNFOLDED_BYTES_MAX { 0 } else { found.bytes };
         return Weight { rows: found.rows.min(ROWS_MAX), bytes: bytes.max(payload.len()) };

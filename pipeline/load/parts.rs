@@ -7,20 +7,18 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use datafusion::arrow::array::Array;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::CompressionType;
-use datafusion::arrow::ipc::reader::{FileReader, StreamReader};
 use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use recoup_operators::decode;
 
 use super::spread::refuse_spread;
+use super::stream::Stream;
 
 /// How large a part is, where the log does not ask for less: below the broker's default of 1 MiB.
 pub const PART_BYTES: usize = 700_000;
@@ -313,10 +311,9 @@ struct Columns {
     fitting: usize,
 }
 
-/// Readers assert where bytes contradict themselves: a mistake like any other.
 fn sound<T>(read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ArrowError> {
-    let broken = |_| Err(ArrowError::ParseError("it contradicts itself".into()));
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(broken)
+    let broken = || Err(ArrowError::ParseError("it contradicts itself".into()));
+    decode::guarded(read).unwrap_or_else(broken)
 }
 
 fn columns(file: File, format: Format, place: Place) -> Result<Columns, ArrowError> {
@@ -326,14 +323,8 @@ fn columns(file: File, format: Format, place: Place) -> Result<Columns, ArrowErr
         let batches = Box::new(builder.with_batch_size(ROWS_READ).with_offset(skip).build()?);
         return Ok(Columns { batches, rest: None, fitting: ROWS_READ });
     }
-    let mut reader = BufReader::new(file);
-    let indexed = reader.fill_buf()?.starts_with(b"ARROW1");
-    let batches: Batches = if indexed {
-        Box::new(FileReader::try_new(reader, None)?)
-    } else {
-        Box::new(StreamReader::try_new(reader, None)?)
-    };
-    Ok(Columns { batches: skipped(batches, skip), rest: None, fitting: ROWS_READ })
+    let batches = skipped(Box::new(Stream::open(file)?), skip);
+    Ok(Columns { batches, rest: None, fitting: ROWS_READ })
 }
 
 /// Batches without their first so many rows.
@@ -364,7 +355,7 @@ impl Columns {
         let bytes = loop {
             let part = batch.slice(0, rows);
             let bytes = encode(&part).map_err(Stop::Columns)?;
-            let fits = bytes.len() <= limit && unfolded(&part) <= decode::UNFOLDED_BYTES_MAX / 2;
+            let fits = bytes.len() <= limit && decode::fits(&part, &bytes);
             if fits || rows == 1 {
                 break bytes;
             }
@@ -378,12 +369,6 @@ impl Columns {
         let (first_row, format) = (place.rows + 1, Format::Arrow);
         Ok(Some(Part { first_row, rows, bytes: bytes.into(), format, end }))
     }
-}
-
-/// The bytes of some rows in memory, as far as their columns tell.
-fn unfolded(rows: &RecordBatch) -> usize {
-    let sizes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size());
-    sizes.map(Result::unwrap_or_default).sum()
 }
 
 /// One batch as an Arrow IPC stream.

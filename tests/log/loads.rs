@@ -4,14 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::arrow::ipc::reader::StreamReader;
-use datafusion::arrow::ipc::writer::FileWriter;
-use datafusion::parquet::arrow::ArrowWriter;
-use recoup::load::{
-    FileReport, Format, LoadError, LoadPlan, LoadReport, Pace, Part, Place, load, parts, parts_from,
-};
+use recoup::load::{FileReport, LoadError, LoadPlan, LoadReport, Pace, load};
 use recoup::log::memory::MemoryLog;
 use recoup::log::{Log, LogError, Message};
 use tempfile::TempDir;
@@ -209,107 +202,4 @@ async fn what_cannot_be_published_is_told() {
     }
     let strange = text("intake.progress.0000000000000000", "{");
     log.commit("intake", &[strange]).await.unwrap();
-}
-
-fn cut(path: &Path, format: Format, limit: usize) -> Vec<Part> {
-    let place = Place::default();
-    parts_from(path, format, place, limit).unwrap().collect::<Result<_, _>>().unwrap()
-}
-
-/// Cutting that begins behind any part gives the parts that followed it.
-fn begins_anywhere(path: &Path, format: Format, limit: usize, whole: &[Part]) {
-    for (index, part) in whole.iter().enumerate() {
-        let rest = parts_from(path, format, part.end, limit).unwrap();
-        let rest = rest.collect::<Result<Vec<_>, _>>().unwrap();
-        assert_eq!(
-            rest.iter().map(|part| part.rows).sum::<u64>(),
-            whole[index + 1..].iter().map(|part| part.rows).sum::<u64>()
-        );
-        if matches!(format, Format::Json | Format::Csv) {
-            assert_eq!(rest, whole[index + 1..]);
-        }
-    }
-}
-
-#[test]
-fn text_is_cut_between_records() {
-    let folder = tempfile::tempdir().unwrap();
-    type Case = (&'static str, Format, usize, &'static [(u64, &'static str)]);
-    let cases: [Case; 8] = [
-        ("", Format::Json, 10, &[]),
-        ("a\nb\nc", Format::Json, 4, &[(1, "a\nb\n"), (3, "c")]),
-        ("\u{feff}a\n\nb\n", Format::Json, 3, &[(1, "a\n\n"), (3, "b\n")]),
-        ("long line\nb\nc\n", Format::Json, 4, &[(1, "long line\n"), (2, "b\nc\n")]),
-        ("a\nlong line", Format::Json, 4, &[(1, "a\n"), (2, "long line")]),
-        ("h\n1\n2\n3\n", Format::Csv, 6, &[(1, "h\n1\n2\n"), (3, "h\n3\n")]),
-        (
-            "h,i\n1,\"a\nb\"\"\n\"\n2,c\n",
-            Format::Csv,
-            8,
-            &[(1, "h,i\n1,\"a\nb\"\"\n\"\n"), (2, "h,i\n2,c\n")],
-        ),
-        ("\u{feff}h", Format::Csv, 6, &[]),
-    ];
-    for (content, format, limit, wanted) in cases {
-        let path = folder.path().join("case");
-        fs::write(&path, content).unwrap();
-        let whole = cut(&path, format, limit);
-        let found = whole
-            .iter()
-            .map(|part| (part.first_row, String::from_utf8(part.bytes.to_vec()).unwrap()));
-        let found = found.collect::<Vec<_>>();
-        let wanted = wanted.iter().map(|(row, text)| (*row, (*text).to_owned()));
-        assert_eq!(found, wanted.collect::<Vec<_>>(), "{content:?}");
-        begins_anywhere(&path, format, limit, &whole);
-    }
-}
-
-#[test]
-fn columns_go_out_as_arrow_streams() {
-    let folder = tempfile::tempdir().unwrap();
-    let schema = Arc::new(Schema::new(vec![
-        Field::new("row", DataType::Int64, false),
-        Field::new("filling", DataType::Utf8, true),
-    ]));
-    let batches = [(0, 3_000), (3_000, 0), (3_000, 20_000)].map(|(first, count)| {
-        let rows = Int64Array::from_iter_values(first..first + count);
-        let filling = (first..first + count).map(|row| format!("{:x}", row * 7_919 % 99_991));
-        let filling = StringArray::from_iter_values(filling);
-        RecordBatch::try_new(schema.clone(), vec![Arc::new(rows), Arc::new(filling)]).unwrap()
-    });
-    let (arrow, parquet) = (folder.path().join("a.arrow"), folder.path().join("a.parquet"));
-    let mut writer = FileWriter::try_new(fs::File::create(&arrow).unwrap(), &schema).unwrap();
-    let file = fs::File::create(&parquet).unwrap();
-    let mut columns = ArrowWriter::try_new(file, schema.clone(), None).unwrap();
-    for batch in &batches {
-        writer.write(batch).unwrap();
-        columns.write(batch).unwrap();
-    }
-    writer.finish().unwrap();
-    columns.close().unwrap();
-    // The parts of the Arrow file, one after the other, are an Arrow stream of many batches.
-    for path in [arrow, parquet] {
-        let format = Format::of(&path).unwrap();
-        let whole = cut(&path, format, 20_000);
-        assert!(whole.len() > 5);
-        let mut row = 0;
-        for part in &whole {
-            assert!(part.bytes.len() <= 20_000);
-            assert_eq!((part.first_row, part.format), (row as u64 + 1, Format::Arrow));
-            for batch in StreamReader::try_new(part.bytes.as_ref(), None).unwrap() {
-                let batch = batch.unwrap();
-                let rows = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
-                for value in rows.values() {
-                    assert_eq!(*value, row);
-                    row += 1;
-                }
-            }
-        }
-        assert_eq!(row, 23_000);
-        begins_anywhere(&path, format, 20_000, &whole);
-        assert_eq!(
-            parts(&path, format).unwrap().map(|part| part.unwrap().rows).sum::<u64>(),
-            23_000
-        );
-    }
 }

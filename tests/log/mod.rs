@@ -7,6 +7,7 @@
 mod broker;
 pub mod commits;
 pub mod contract;
+mod cuts;
 mod faulty;
 mod loads;
 

@@ -1,6 +1,8 @@
 //! A load that is killed in the middle and started again, and how its parts are dealt.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use recoup::log::{Log, Message};
 
@@ -71,4 +73,17 @@ fn what_cannot_be_loaded_is_told() {
     assert_eq!(said, "june.txt: 1 row in 1 part\n");
     let (code, _, errors) = super::ended(&place.run(&["load", "none.csv", "--lender", "L1"]));
     assert_eq!((code, errors.contains("none.csv")), (1, true), "{errors}");
+    // What a fuzzer found, behind two bytes of its own.
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpora/files");
+    for (found, name, said) in [
+        ("a-body-of-exabytes", "a.arrow", "it ends inside a message"),
+        ("a-buffer-outside", "b.arrow", "contradicts itself"),
+        ("a-parquet-that-asserts", "c.parquet", "it contradicts itself"),
+    ] {
+        let file = place.file(name, &fs::read(kept.join(found)).unwrap()[2..]);
+        let (code, _, errors) = super::ended(&place.run(&["load", &file, "--lender", "L1"]));
+        let last = errors.lines().last().unwrap_or_default();
+        assert_eq!(code, 1);
+        assert!(last.contains(name) && last.ends_with(said), "{errors}");
+    }
 }

@@ -1,82 +1,111 @@
-//! Records that no lender should send, and bytes that no program should have written.
+//! What is no record at all, in the way of each format, and bytes with something done to them.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
-use recoup::rows::{Packing, encode};
+use datafusion::arrow::array::{Float64Array, NullArray, RecordBatch, StringArray};
 
+use super::records::{self, Reason, Record};
 use crate::sim::dice::Dice;
 
-/// Whether a hostile record must be refused, or may be used as it is.
-pub enum Kind {
-    Must,
-    May,
-}
-
-const HEAD: &str = concat!(
-    r#""event_id":"x","event_time":"2026-01-01T00:00:00Z","lender_id":"L1","loan_id":"BAD","#,
-    r#""principal":"1.00","interest":"0.00","penalty":"0.00","fee":"0.00""#,
-);
-const DATED: &str = concat!(
-    r#"{"payment_id":"b","loan_id":"BAD","kind":"payment","amount":"1.00","#,
-    r#""paid_at":"~T00:00:00Z"}"#,
-);
-
-/// One line; never a line break in it.
-pub fn line(dice: &mut Dice, number: u64) -> (Vec<u8>, Kind) {
-    let text = |text: String| (text.into_bytes(), Kind::Must);
-    match dice.below(16) {
-        0 => text(r#"{"loan_id":"BAD","principal""#.into()),
-        1 => text("]".repeat(1 + dice.below(300) as usize)),
-        2 => text(format!("{{{HEAD}}}")),
-        3 => text(format!(r#"{{{HEAD},"days_past_due":NaN}}"#)),
-        4 => text(format!(r#"{{{HEAD},"days_past_due":99999999999999999999}}"#)),
-        5 => text(r#"{"loan_id":"BAD","principal":1e308,"payment_id":null}"#.into()),
-        6 => text(r#"{"payment_id":"x","loan_id":"BAD","kind":"payment","amount":"-5.00"}"#.into()),
-        7 => (b"{\"loan_id\":\"\xff\xfe\"}".to_vec(), Kind::Must),
-        8 => text(format!("{}1{}", "[".repeat(2_000), "]".repeat(2_000))),
-        9 => text(format!(r#"{{"x":{}"#, "{\"x\":".repeat(3_000))),
-        10 => {
-            // Valid and deep, in a field that nobody asked for.
-            let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-            (format!(r#"{{{HEAD},"days_past_due":3,"x":{deep}}}"#).into_bytes(), Kind::May)
-        }
-        11 => {
-            let year = *dice.pick(&["0001-01-01", "9999-12-31", "2026-02-30", "-001-01-01"]);
-            let line = DATED.replace('~', year).replace("\"b\"", &format!("\"b{number}\""));
-            (line.into_bytes(), Kind::May)
-        }
-        12 => {
-            // The same key twice: whichever counts, it is one record.
-            (format!(r#"{{{HEAD},"loan_id":"BAD2","days_past_due":3}}"#).into_bytes(), Kind::May)
-        }
-        13 if dice.one_in(40) => {
-            text(format!(r#"{{{HEAD},"days_past_due":3,"borrower_id":"{}"}}"#, "b".repeat(200_000)))
-        }
-        13 => text(r#"{"loan_id":"","principal":"1.00"}"#.into()),
-        14 => {
+/// A line of JSON; never a line break in it.
+pub fn json(dice: &mut Dice, number: u64) -> (Vec<u8>, Reason) {
+    let good = |text: String| (text.into_bytes(), None);
+    let bad = |text: String| (text.into_bytes(), Some("bad_json"));
+    let report = String::from_utf8(records::json(&records::good(3 * number + 1))).expect("text");
+    let report = report.replace("GOOD", "BAD");
+    let head = report.trim_end_matches('}');
+    match dice.below(20) {
+        0 => bad(head.to_owned()),
+        1 => bad("]".repeat(1 + dice.below(300) as usize)),
+        2 => bad(format!("{head},\"x\":NaN}}")),
+        3 => (b"{\"loan_id\":\"\xff\xfe\"}".to_vec(), Some("bad_json")),
+        4 => bad(format!("{}1{}", "[".repeat(2_000), "]".repeat(2_000))),
+        5 => bad(format!("{{\"x\":{}", "{\"x\":".repeat(3_000))),
+        // Valid and deep, in a field that nobody asked for.
+        6 => good(format!("{head},\"x\":{}{}}}", "[".repeat(500), "]".repeat(500))),
+        // The same key twice: whichever counts, it is one record.
+        7 => good(format!("{head},\"loan_id\":\"BAD2\"}}")),
+        8 => (format!("{head},\"interest\":{{\"$gt\":\"\"}}}}").into(), Some("bad_decimal")),
+        9 => {
             let mut bytes: Vec<u8> = (0..1 + dice.below(60)).map(|_| dice.throw() as u8).collect();
             bytes.retain(|byte| !byte.is_ascii_whitespace());
             bytes.insert(0, b'!');
-            (bytes, Kind::Must)
+            (bytes, Some("bad_json"))
         }
-        _ => text(r#"{"loan_id":"BAD","principal":"१.00","interest":{"$gt":""}}"#.into()),
+        _ => {
+            let (record, reason) = records::bad(dice, number);
+            (records::json(&record), reason)
+        }
     }
 }
 
-/// A batch as a lender may send it.
-pub fn arrow() -> Vec<u8> {
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("loan_id", Arc::new(StringArray::from(vec!["GOOD1", "GOOD2"]))),
-        ("payment_id", Arc::new(StringArray::from(vec!["p1", "p2"]))),
-        ("kind", Arc::new(StringArray::from(vec!["payment", "payment"]))),
-        ("amount", Arc::new(StringArray::from(vec!["1.00", "2.00"]))),
-        ("paid_at", Arc::new(StringArray::from(vec!["2026-01-01T00:00:00Z"; 2]))),
-        ("x", Arc::new(Float64Array::from(vec![f64::NAN, f64::INFINITY]))),
-    ];
-    let rows = RecordBatch::try_from_iter(columns).expect("columns of one length");
-    encode(&rows, Packing::Plain, usize::MAX).remove(0).to_vec()
+/// A line of CSV. A quote that is never closed stands first, where no header can explain what it
+/// would swallow.
+pub fn csv(dice: &mut Dice, number: u64) -> (Vec<u8>, Reason) {
+    let (record, reason) = records::bad(dice, number);
+    let mut line = records::csv(&record);
+    let bad = Some("bad_csv");
+    match dice.below(10) {
+        0 => (b"BAD".to_vec(), bad),
+        1 => (b"\"BAD,1.00,".to_vec(), bad),
+        2 => (",".repeat(1 + dice.below(14) as usize).into(), bad),
+        3 => (",".repeat(3_000).into(), bad),
+        4 => {
+            line.extend_from_slice(b",\"one more\"");
+            (line, bad)
+        }
+        5 => {
+            line.extend_from_slice(b"\xff\xfe");
+            (line, bad)
+        }
+        _ => (line, reason),
+    }
 }
+
+/// A message of the Arrow format that is one record, whatever it is.
+pub fn arrow(dice: &mut Dice, number: u64) -> (Vec<u8>, Reason) {
+    let record: Record = records::bad(dice, number).0;
+    let mut whole = records::arrow(&[record]);
+    let bad = Some("bad_arrow");
+    match dice.below(8) {
+        0 => (b"PAR1 is for files, not for messages PAR1".to_vec(), bad),
+        1 => (b"{\"loan_id\":\"BAD\"}".to_vec(), bad),
+        2 => {
+            whole.truncate(1 + dice.below(200) as usize);
+            (whole, bad)
+        }
+        3 => {
+            // Of the first message: more than there is.
+            whole[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+            (whole, bad)
+        }
+        4 => (EXABYTES[2..].to_vec(), bad),
+        5 => {
+            // As small as can be for so many rows.
+            let rows =
+                RecordBatch::try_from_iter([("loan_id", Arc::new(NullArray::new(1 << 20)) as _)]);
+            (records::stream(&rows.expect("one column")), Some("too_large"))
+        }
+        6 if dice.one_in(20) => {
+            let text = "0".repeat(1 << 20);
+            let texts = StringArray::from_iter_values((0..65).map(|_| &text));
+            let rows = RecordBatch::try_from_iter([("loan_id", Arc::new(texts) as _)]);
+            (records::stream(&rows.expect("one column")), Some("too_large"))
+        }
+        // No floating point touches money.
+        _ => {
+            let value = *dice.pick(&[f64::NAN, f64::INFINITY, 1.0]);
+            let rows = RecordBatch::try_from_iter([
+                ("loan_id", Arc::new(StringArray::from(vec!["BAD"])) as _),
+                ("principal", Arc::new(Float64Array::from(vec![value])) as _),
+            ]);
+            (records::stream(&rows.expect("two columns")), Some("bad_decimal"))
+        }
+    }
+}
+
+/// Found by a fuzzer; the first two bytes are its own.
+const EXABYTES: &[u8] = include_bytes!("../fuzz/corpora/files/a-body-of-exabytes");
 
 /// Bytes with something done to them.
 pub fn mutated(dice: &mut Dice, mut bytes: Vec<u8>) -> Vec<u8> {

@@ -12,9 +12,19 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpora")
+}
+
+/// The inputs of a target.
+pub fn of(name: &str) -> Vec<Vec<u8>> {
+    let files = entries(&folder().join(name));
+    files.iter().map(|file| fs::read(file).expect("it reads")).collect()
+}
+
 #[test]
 fn what_the_fuzzer_kept_breaks_nothing() {
-    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpora");
+    let corpora = folder();
     let folders: Vec<String> = entries(&corpora)
         .iter()
         .map(|folder| folder.file_name().unwrap_or_default().to_string_lossy().into_owned())

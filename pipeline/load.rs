@@ -58,9 +58,11 @@ pub struct Progress {
 }
 
 /// What became of the files, in the order given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct LoadReport {
     pub files: Vec<FileReport>,
+    /// What is wrong with each of those that were not read to their ends.
+    pub unread: Vec<LoadError>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +106,14 @@ struct Loaded {
     number: u64,
 }
 
-/// Publishes the files, one after the other.
+impl LoadError {
+    /// Whether it is one file's; the others can be loaded.
+    fn is_of_a_file(&self) -> bool {
+        matches!(self, LoadError::File(_) | LoadError::Format { .. })
+    }
+}
+
+/// Publishes the files, one after the other; one that cannot be read keeps no other back.
 pub async fn load(
     log: &dyn Log,
     plan: LoadPlan,
@@ -115,18 +124,32 @@ pub async fn load(
     let mut report = LoadReport::default();
     let mut gate = Gate::new(plan.pace);
     for path in &plan.files {
-        let format = plan.format.or_else(|| Format::of(path));
-        let format = format.ok_or_else(|| LoadError::Format { path: path.clone() })?;
-        let mut loading = Loading::begin(log, &plan, path, format).await?;
-        let parts_before = loading.loaded.parts;
-        progress(loading.progress());
-        while !loading.loaded.done {
-            loading.go_on(&mut gate, progress).await?;
+        match load_file(log, &plan, path, &mut gate, progress).await {
+            Ok(file) => report.files.push(file),
+            Err(error) if error.is_of_a_file() => report.unread.push(error),
+            Err(error) => return Err(error),
         }
-        let Loaded { parts, rows, .. } = loading.loaded;
-        report.files.push(FileReport { file: path.clone(), parts, rows, parts_before });
     }
     Ok(report)
+}
+
+async fn load_file(
+    log: &dyn Log,
+    plan: &LoadPlan,
+    path: &Path,
+    gate: &mut Gate,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<FileReport, LoadError> {
+    let format = plan.format.or_else(|| Format::of(path));
+    let format = format.ok_or_else(|| LoadError::Format { path: path.to_owned() })?;
+    let mut loading = Loading::begin(log, plan, path, format).await?;
+    let parts_before = loading.loaded.parts;
+    progress(loading.progress());
+    while !loading.loaded.done {
+        loading.go_on(gate, progress).await?;
+    }
+    let Loaded { parts, rows, .. } = loading.loaded;
+    Ok(FileReport { file: path.to_owned(), parts, rows, parts_before })
 }
 
 /// The subject on which the progress of a file is kept.

@@ -23,7 +23,7 @@ use super::stream::Stream;
 /// How large a part is, where the log does not ask for less: below the broker's default of 1 MiB.
 pub const PART_BYTES: usize = 700_000;
 /// The longest record that is looked for; the log may take less.
-const RECORD_BYTES_MAX: usize = 64 << 20;
+pub(super) const RECORD_BYTES_MAX: usize = 64 << 20;
 const ROWS_READ: usize = 8_192;
 
 /// What a file holds.

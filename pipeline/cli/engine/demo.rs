@@ -189,7 +189,10 @@ async fn stream(
             format: None,
             pace: Pace::default(),
         };
-        load(log, plan, &mut |_| {}).await.map_err(Failure::failed)?;
+        let report = load(log, plan, &mut |_| {}).await.map_err(Failure::failed)?;
+        if let Some(unread) = report.unread.first() {
+            return Err(Failure::failed(unread));
+        }
         while waits(log, home.settings.shards.count).await? {
             tokio::time::sleep(LOOK).await;
         }

@@ -50,7 +50,13 @@ pub async fn load(args: LoadArgs, settings: &Settings) -> Result<(), Failure> {
         error => Failure::failed(error),
     });
     bar.finish_and_clear();
-    answer(args.json, &report?)
+    let report = report?;
+    answer(args.json, &report)?;
+    if report.unread.is_empty() {
+        return Ok(());
+    }
+    let unread: Vec<_> = report.unread.iter().map(LoadError::to_string).collect();
+    Err(Failure::Failed(unread.join("\n")))
 }
 
 fn answer(json: bool, report: &LoadReport) -> Result<(), Failure> {

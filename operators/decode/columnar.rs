@@ -9,14 +9,14 @@
 use std::sync::Arc;
 
 use arrow::array::types::{
-    ArrowTimestampType, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
+    ArrowTimestampType, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewArray, PrimitiveArray, StringArray, UInt32Array,
-    UInt64Array, new_null_array,
+    AnyDictionaryArray, Array, ArrayRef, AsArray, BinaryViewArray, PrimitiveArray, StringArray,
+    UInt32Array, UInt64Array, new_null_array,
 };
-use arrow::compute::{cast, concat};
+use arrow::compute::{can_cast_types, cast, concat};
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
@@ -44,11 +44,9 @@ pub(super) fn read(part: &Part, columns: &[&str]) -> Decoded {
     table.finish()
 }
 
-/// Whether a stream of these rows is read, and not refused for its size, whatever is asked of it.
+/// Whether a stream of these rows is read, and not refused for its size.
 pub fn fits(rows: &RecordBatch, stream: &[u8]) -> bool {
-    let texts = rows.columns().iter().filter(|column| !column.data_type().is_nested());
-    let texts = texts.filter_map(unfolded).fold(0, usize::saturating_add);
-    texts <= UNFOLDED_BYTES_MAX && measure(stream).is_some_and(within)
+    spelled_bytes(rows) <= UNFOLDED_BYTES_MAX && measure(stream).is_some_and(within)
 }
 
 fn within(weight: Weight) -> bool {
@@ -71,6 +69,10 @@ fn open(part: &Part, columns: &[&str]) -> Result<Decoded, &'static str> {
         }
     }
     decoder.finish().map_err(|_| BAD)?;
+    // Whatever is asked: what a message is does not depend on who reads it.
+    if batches.iter().map(spelled_bytes).fold(0, usize::saturating_add) > UNFOLDED_BYTES_MAX {
+        return Err(LARGE);
+    }
     let unknown: usize = batches.iter().map(|batch| unknown(batch, columns)).sum();
     let rows = gather(part, columns, &batches)?;
     Ok(Decoded { rows, unknown_fields: unknown as u64 })
@@ -98,12 +100,8 @@ fn gather(
     arrays.push(new_null_array(&DataType::Utf8, rows));
     arrays.push(Arc::new(BinaryViewArray::new_null(rows)));
     assert!(arrays.len() == PLACE_COLUMNS, "the columns of a place stand first");
-    let mut room = UNFOLDED_BYTES_MAX;
     for name in columns {
-        let mut parts = Vec::new();
-        for batch in batches {
-            parts.push(texts(batch, name, columns, &mut room)?);
-        }
+        let parts: Vec<_> = batches.iter().map(|batch| texts(batch, name, columns)).collect();
         let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
         arrays.push(match parts.as_slice() {
             [] => Arc::new(StringArray::new_null(0)),
@@ -113,50 +111,63 @@ fn gather(
     RecordBatch::try_new(schema(columns), arrays).map_err(|_| BAD)
 }
 
-/// A column as texts; null where it is missing or has no text. What it unfolds to is taken from
-/// the room that the whole message has.
-fn texts(
-    batch: &RecordBatch,
-    name: &str,
-    columns: &[&str],
-    room: &mut usize,
-) -> Result<ArrayRef, &'static str> {
-    let rows = batch.num_rows();
-    let null = || Ok(new_null_array(&DataType::Utf8, rows));
+/// A column as texts; null where it is missing or has no text.
+fn texts(batch: &RecordBatch, name: &str, columns: &[&str]) -> ArrayRef {
+    let null = || new_null_array(&DataType::Utf8, batch.num_rows());
     let Some(column) = batch.column_by_name(name) else { return null() };
-    if column.data_type().is_nested() {
-        return null();
-    }
-    let becomes = unfolded(column).ok_or(BAD)?;
-    *room = room.checked_sub(becomes).ok_or(LARGE)?;
     let money = matches!(name, "principal" | "interest" | "penalty" | "fee" | "amount");
     if money && columns == facts::CANONICAL && column.data_type().is_floating() {
         // No floating point touches money (A11).
         return null();
     }
-    let column = in_utc(column);
-    cast(&column, &DataType::Utf8).or_else(|_| null())
+    spelled(column)
 }
 
-/// The bytes that a column's texts become, at most.
-fn unfolded(column: &ArrayRef) -> Option<usize> {
+/// The texts of values; null where a value has none.
+fn spelled(column: &ArrayRef) -> ArrayRef {
+    let null = |rows| new_null_array(&DataType::Utf8, rows);
+    let readable = can_cast_types(column.data_type(), &DataType::Utf8);
+    if column.data_type().is_nested() || !readable {
+        return null(column.len());
+    }
+    let column = in_utc(column);
+    let whole = cast(&column, &DataType::Utf8);
+    whole.unwrap_or_else(|_| {
+        // An instant beyond all calendars takes no other with it.
+        let one = |row| cast(&column.slice(row, 1), &DataType::Utf8).unwrap_or_else(|_| null(1));
+        let each: Vec<ArrayRef> = (0..column.len()).map(one).collect();
+        let each: Vec<&dyn Array> = each.iter().map(AsRef::as_ref).collect();
+        concat(&each).unwrap_or_else(|_| null(column.len()))
+    })
+}
+
+/// The bytes that texts become which are stored once and meant many times, at most.
+fn spelled_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(unfolded).fold(0, usize::saturating_add)
+}
+
+fn unfolded(column: &ArrayRef) -> usize {
     match column.data_type() {
         DataType::Utf8View => {
-            Some(column.as_string_view().views().iter().map(|view| *view as u32 as usize).sum())
+            column.as_string_view().views().iter().map(|view| *view as u32 as usize).sum()
         }
         DataType::BinaryView => {
-            Some(column.as_binary_view().views().iter().map(|view| *view as u32 as usize).sum())
+            column.as_binary_view().views().iter().map(|view| *view as u32 as usize).sum()
         }
-        DataType::Dictionary(_, _) => {
-            let values = column.as_any_dictionary_opt()?.values();
-            let texts = cast(values, &DataType::LargeUtf8).ok()?;
-            let texts = texts.as_string::<i64>();
-            let longest = texts.iter().flatten().map(str::len).max().unwrap_or(0);
-            longest.checked_mul(column.len())
-        }
-        DataType::RunEndEncoded(_, _) => None,
-        _ => Some(0),
+        _ => encoded(column).map_or(0, |values| {
+            let texts = spelled(values);
+            let longest = texts.as_string::<i32>().iter().flatten().map(str::len).max();
+            longest.unwrap_or(0).saturating_mul(column.len())
+        }),
     }
+}
+
+/// The values that a dictionary or runs refer to.
+fn encoded(column: &ArrayRef) -> Option<&ArrayRef> {
+    let dictionary = column.as_any_dictionary_opt().map(AnyDictionaryArray::values);
+    let dictionary = dictionary.or_else(|| Some(column.as_run_opt::<Int16Type>()?.values()));
+    let dictionary = dictionary.or_else(|| Some(column.as_run_opt::<Int32Type>()?.values()));
+    dictionary.or_else(|| Some(column.as_run_opt::<Int64Type>()?.values()))
 }
 
 /// Instants as UTC: one without a zone is taken to be in it.

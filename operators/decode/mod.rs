@@ -10,8 +10,9 @@
 //! - **CSV**: the first line names the columns; an empty field is null. A record with another
 //!   number of fields, or that is not UTF-8, is `bad_csv`, alone.
 //! - **Arrow**: an IPC stream, lz4 or zstd or plain. A stream that cannot be read to its end is
-//!   one `bad_arrow` row, one of too many rows or bytes once unfolded one `too_large` row. Parquet
-//!   is read by `load`, which sends it on as Arrow.
+//!   one `bad_arrow` row, one of too many rows or bytes once unfolded one `too_large` row. A value
+//!   that has no text, as an instant beyond all calendars, is null alone. Parquet is read by
+//!   `load`, which sends it on as Arrow.
 //!
 //! `row` is the line on which a record begins, counted from the part's `first_row` (in an array or
 //! an Arrow stream, the record's number): where the part was cut from a file, its line there.

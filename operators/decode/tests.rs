@@ -4,12 +4,12 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Float64Array, Int32Array, StringArray,
-    TimestampSecondArray,
+    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeBinaryArray,
+    Float64Array, Int8Array, Int32Array, RunArray, StringArray, TimestampSecondArray,
 };
 use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
-use arrow::datatypes::UInt32Type;
+use arrow::datatypes::{Int32Type, UInt32Type};
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::record_batch::RecordBatch;
@@ -216,6 +216,27 @@ fn arrow_columns_become_texts() {
         assert_eq!(at("event_time").value(0), "2026-03-01T00:00:04Z");
         assert!(at("payment_id").is_null(0));
     }
+}
+
+/// A value beyond all calendars, or of a type without text, takes no other with it.
+#[test]
+fn a_value_without_text_is_null_alone() {
+    let bytes = FixedSizeBinaryArray::try_from_iter([[1, 2], [3, 4]].iter()).unwrap();
+    let keys = Int8Array::from(vec![0, 1]);
+    let runs = Int32Array::from(vec![1, 2]);
+    let words = StringArray::from(vec!["cash", "card"]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("a", Arc::new(TimestampSecondArray::from(vec![i64::MAX, 0]))),
+        ("b", Arc::new(Date32Array::from(vec![i32::MAX, 0]))),
+        ("c", Arc::new(DictionaryArray::try_new(keys, Arc::new(bytes)).unwrap())),
+        ("d", Arc::new(RunArray::<Int32Type>::try_new(&runs, &words).unwrap())),
+    ];
+    let payload = stream(&RecordBatch::try_from_iter(columns).unwrap(), None);
+    let decoded = read(Format::Arrow, &payload, &["a", "b", "c", "d"]);
+    let expected = ["-|-|-|-|-|cash", "-|-|1970-01-01T00:00:00Z|1970-01-01|-|card"];
+    let found: Vec<String> =
+        shown(&decoded).iter().map(|row| row.split_once('|').unwrap().1.into()).collect();
+    assert_eq!(found, [expected, expected].concat());
 }
 
 #[test]

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use normalize::{Normalize, Out};
 use records::{Reason, Record};
+use targets::Target;
 
 use crate::sim::dice::Dice;
 
@@ -144,12 +145,29 @@ fn mutated_payloads_never_panic() {
 #[test]
 fn mutated_inputs_break_no_target() {
     let mut dice = Dice::new(7);
-    let corpora: Vec<_> =
-        targets::ALL.iter().map(|(name, target)| (corpora::of(name), target)).collect();
+    let named = |(name, target): &(&'static str, Target)| (*name, *target, corpora::of(name));
+    let targets: Vec<_> = targets::ALL.iter().map(named).collect();
     for _ in 0..rounds(2_000) {
-        let (inputs, target) = dice.pick(&corpora);
+        let (name, target, inputs) = dice.pick(&targets);
         let input = dice.pick(inputs).clone();
-        target(&bad::mutated(&mut dice, input));
+        let tried = Tried { name, input: bad::mutated(&mut dice, input) };
+        target(&tried.input);
+    }
+}
+
+/// An input that is kept where it broke something.
+struct Tried {
+    name: &'static str,
+    input: Vec<u8>,
+}
+
+impl Drop for Tried {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let path = std::env::temp_dir().join(format!("broke-{}", self.name));
+            let kept = std::fs::write(&path, &self.input);
+            println!("the input is in {}: {kept:?}", path.display());
+        }
     }
 }
 

@@ -123,16 +123,19 @@ fn texts(batch: &RecordBatch, name: &str, columns: &[&str]) -> ArrayRef {
     spelled(column)
 }
 
-/// The texts of values; null where a value has none.
+/// The texts of values; null where a value has none, all of them where the library asserts.
 fn spelled(column: &ArrayRef) -> ArrayRef {
-    let null = |rows| new_null_array(&DataType::Utf8, rows);
     let readable = can_cast_types(column.data_type(), &DataType::Utf8);
     if column.data_type().is_nested() || !readable {
-        return null(column.len());
+        return new_null_array(&DataType::Utf8, column.len());
     }
-    let column = in_utc(column);
-    let whole = cast(&column, &DataType::Utf8);
-    whole.unwrap_or_else(|_| {
+    let texts = guarded(|| each_spelled(&in_utc(column)));
+    texts.unwrap_or_else(|| new_null_array(&DataType::Utf8, column.len()))
+}
+
+fn each_spelled(column: &ArrayRef) -> ArrayRef {
+    let null = |rows| new_null_array(&DataType::Utf8, rows);
+    cast(column, &DataType::Utf8).unwrap_or_else(|_| {
         // An instant beyond all calendars takes no other with it.
         let one = |row| cast(&column.slice(row, 1), &DataType::Utf8).unwrap_or_else(|_| null(1));
         let each: Vec<ArrayRef> = (0..column.len()).map(one).collect();

@@ -5,29 +5,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use recoup::rows::{Packing, encode};
+use recoup_operators::facts::CANONICAL as COLUMNS;
 
 use crate::sim::dice::Dice;
 
-pub const COLUMNS: [&str; 16] = [
-    "event_id",
-    "event_time",
-    "loan_id",
-    "borrower_id",
-    "product",
-    "province",
-    "principal",
-    "interest",
-    "penalty",
-    "fee",
-    "currency",
-    "days_past_due",
-    "payment_id",
-    "kind",
-    "amount",
-    "paid_at",
-];
-
-/// A value for each column, or none.
+/// A value for each of [`COLUMNS`], or none.
 pub type Record = Vec<Option<String>>;
 
 /// The reason that something is refused with; none where it may be used.
